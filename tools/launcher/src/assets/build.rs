@@ -1,0 +1,215 @@
+//! Building the programs with Go into the cache, one process at a time.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{IsTerminal, Write, stderr};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::{PROGRAMS, Versions, module};
+use crate::process::{Program, last_lines, on_path};
+use crate::{Lifetime, interrupt, wait};
+
+const LIMIT: Duration = Duration::from_hours(1);
+
+/// Builds into `folder` what is not there yet.
+pub fn build(folder: &Path, versions: &Versions) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
+    let _lock = only_one(folder)?;
+    let wanted = PROGRAMS.into_iter().filter(|program| !folder.join(program).is_file());
+    for program in wanted {
+        if !on_path("go") {
+            bail!(
+                "`{program}` is not in `{}` and Go, which would build it, is not on the PATH: install Go 1.26 or newer, \
+                 or set KUBEBUILDER_ASSETS to a folder with {PROGRAMS:?}",
+                folder.display()
+            );
+        }
+        build_one(program, folder, versions)?;
+    }
+    Ok(())
+}
+
+fn only_one(folder: &Path) -> Result<File> {
+    let path = folder.join(".lock");
+    let place = || format!("cannot lock `{}`", path.display());
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .with_context(place)?;
+    let mut told = false;
+    wait::until("another process that builds the control plane", LIMIT, || {
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(())),
+            Err(TryLockError::WouldBlock) => {
+                if !told {
+                    told = true;
+                    let _ = writeln!(
+                        stderr(),
+                        "another process is building the control plane; waiting for it"
+                    );
+                }
+                Ok(None)
+            }
+            Err(TryLockError::Error(error)) => Err(error).with_context(place),
+        }
+    })?;
+    Ok(lock)
+}
+
+fn build_one(program: &'static str, folder: &Path, versions: &Versions) -> Result<()> {
+    let recipe = Recipe::of(program, versions);
+    let unfinished = tempfile::Builder::new().prefix(".build-").tempdir_in(folder)?;
+    let output = unfinished.path().join(program);
+    let mut command = Command::new("go");
+    command
+        .args(["build", "-C"])
+        .arg(module(recipe.module))
+        .args(["-trimpath", "-buildvcs=false"]);
+    command
+        .args(["-ldflags", &recipe.ldflags, "-o"])
+        .arg(&output)
+        .arg(&recipe.package);
+    let go = Program {
+        name: "go build",
+        path: "go".into(),
+        args: command.get_args().map(Into::into).collect(),
+        env: vec![
+            ("CGO_ENABLED", "0".into()),
+            ("GOTOOLCHAIN", "local".into()),
+            ("GOWORK", "off".into()),
+            // An interrupted build then leaves nothing in the system's temporary folder.
+            ("GOTMPDIR", unfinished.path().into()),
+        ],
+        log: unfinished.path().join("log"),
+        lifetime: Lifetime::OfThisProcess,
+    };
+    let title = format!(
+        "building {program} {} (first time only, {})",
+        recipe.version, recipe.usual
+    );
+    let started = Instant::now();
+    let mut progress = Progress::begin(&title);
+    let mut go = go.start()?;
+    let status = wait::until("go build", LIMIT, || {
+        progress.passed(started.elapsed());
+        go.exited()
+    });
+    let failed = !matches!(&status, Ok(status) if status.success());
+    progress.end(if failed { "failed" } else { "done" }, started.elapsed());
+    interrupt::check()?;
+    let status = status?;
+    if !status.success() {
+        bail!(
+            "cannot build {program} ({status}); go says\n{}",
+            last_lines(&go.log(), 20)
+        );
+    }
+    fs::rename(&output, folder.join(program)).with_context(|| format!("cannot move {program} into the cache"))
+}
+
+struct Recipe<'a> {
+    module: &'static str,
+    package: String,
+    version: &'a str,
+    ldflags: String,
+    usual: &'static str,
+}
+
+impl<'a> Recipe<'a> {
+    fn of(program: &str, versions: &'a Versions) -> Self {
+        if program == "etcd" {
+            let package = "go.etcd.io/etcd/server/v3".to_owned();
+            let version = versions.etcd.as_str();
+            return Self {
+                module: "etcd",
+                package,
+                version,
+                ldflags: "-s -w".to_owned(),
+                usual: "about 20 seconds",
+            };
+        }
+        let usual = if program == "kube-apiserver" {
+            "about 2 minutes"
+        } else {
+            "about a minute"
+        };
+        let package = format!("k8s.io/kubernetes/cmd/{program}");
+        let version = versions.kubernetes.as_str();
+        Self {
+            module: "kubernetes",
+            package,
+            version,
+            ldflags: kubernetes_ldflags(version),
+            usual,
+        }
+    }
+}
+
+/// Without these the server calls itself `v0.0.0-master+$Format`, and a chart's `kubeVersion` check fails.
+fn kubernetes_ldflags(version: &str) -> String {
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let component = "k8s.io/component-base/version";
+    format!(
+        "-s -w -X {component}.gitVersion=v{version} -X {component}.gitMajor={major} -X {component}.gitMinor={minor} \
+         -X k8s.io/client-go/pkg/version.gitVersion=v{version}"
+    )
+}
+
+/// A line on stderr that counts the seconds where somebody watches.
+struct Progress<'a> {
+    title: &'a str,
+    watched: bool,
+    shown: u64,
+}
+
+impl<'a> Progress<'a> {
+    fn begin(title: &'a str) -> Self {
+        let _ = write!(stderr(), "{title} ... ");
+        Self {
+            title,
+            watched: stderr().is_terminal(),
+            shown: 0,
+        }
+    }
+
+    fn passed(&mut self, time: Duration) {
+        if self.watched && time.as_secs() > self.shown {
+            self.shown = time.as_secs();
+            let _ = write!(stderr(), "\r{} ... {} s ", self.title, self.shown);
+        }
+    }
+
+    fn end(self, how: &str, time: Duration) {
+        let start = if self.watched {
+            format!("\r{} ... ", self.title)
+        } else {
+            String::new()
+        };
+        let _ = writeln!(stderr(), "{start}{how} in {} s", time.as_secs());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kubernetes_program_is_told_its_version() {
+        let versions = Versions {
+            kubernetes: "1.77.2".to_owned(),
+            etcd: "3.9.1".to_owned(),
+        };
+        let flags = Recipe::of("kubectl", &versions).ldflags;
+        assert!(flags.contains("component-base/version.gitVersion=v1.77.2 "), "{flags}");
+        assert!(
+            flags.contains("gitMajor=1 ") && flags.contains("gitMinor=77 "),
+            "{flags}"
+        );
+        assert_eq!(Recipe::of("etcd", &versions).version, "3.9.1");
+    }
+}
