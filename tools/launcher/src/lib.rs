@@ -20,11 +20,13 @@ mod port;
 pub mod process;
 mod scratch;
 pub mod wait;
+pub mod walk;
 
 pub use assets::Assets;
 pub use control_plane::{ControlPlane, Options};
 pub use operator::{Operator, OperatorOptions};
 pub use process::Lifetime;
+pub use walk::Walk;
 
 use std::path::{Path, PathBuf};
 

@@ -108,7 +108,9 @@ impl Operator {
             name: "pimpernel-operator",
             path: binary.clone(),
             args: line.into_iter().map(OsString::from).collect(),
-            env: vec![("KUBECONFIG", plane.user(user, &[])?.into())],
+            env: vec![("KUBECONFIG".to_owned(), plane.user(user, &[])?.into())],
+            folder: None,
+            stdout: None,
             log: plane.dir().join(format!("operator-{http_port}.log")),
             lifetime: *lifetime,
         };

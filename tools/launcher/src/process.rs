@@ -36,9 +36,13 @@ pub struct Program {
     /// Its arguments.
     pub args: Vec<OsString>,
     /// Variables added to the environment it inherits.
-    pub env: Vec<(&'static str, OsString)>,
+    pub env: Vec<(String, OsString)>,
+    /// The folder it starts in, that of this process by default.
+    pub folder: Option<PathBuf>,
     /// Where stdout and stderr are appended.
     pub log: PathBuf,
+    /// Where stdout goes instead, into a new file.
+    pub stdout: Option<PathBuf>,
     /// How long it lives.
     pub lifetime: Lifetime,
 }
@@ -52,8 +56,17 @@ impl Program {
         };
         let log = File::options().create(true).append(true).open(&self.log);
         let log = log.with_context(|| format!("cannot write the log of {} to `{}`", self.name, self.log.display()))?;
-        command.args(&self.args).envs(self.env).stdin(Stdio::null());
-        command.stdout(log.try_clone()?).stderr(log);
+        let stdout = self.stdout.as_ref().map_or_else(|| log.try_clone(), File::create);
+        let stdout = stdout.with_context(|| format!("cannot write what {} says to a file", self.name))?;
+        command
+            .args(&self.args)
+            .envs(self.env)
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(log);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         let child = spawn(command).with_context(|| format!("cannot start `{}`", self.path.display()))?;
         Ok(Process {
             name: self.name,
@@ -132,6 +145,13 @@ impl Process {
             .and_then(|()| self.child.wait())
             .with_context(|| format!("cannot end {}", self.name))?;
         Ok(())
+    }
+
+    /// Ends what it has started and left behind, after its own end.
+    pub fn end_group(&mut self) {
+        if let Ok(Some(group)) = i32::try_from(self.pid()).map(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     /// Lets it run on after this value is dropped.

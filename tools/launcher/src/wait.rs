@@ -24,6 +24,13 @@ pub fn until<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Result<Opt
     }
 }
 
+/// Waits for a time, unless interrupted.
+pub fn pause(time: Duration) -> Result<()> {
+    interrupt::check()?;
+    sleep(time);
+    Ok(interrupt::check()?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -78,13 +78,15 @@ fn build_one(program: &'static str, folder: &Path, versions: &Versions) -> Resul
         path: "go".into(),
         args: command.get_args().map(Into::into).collect(),
         env: vec![
-            ("CGO_ENABLED", "0".into()),
-            ("GOTOOLCHAIN", "local".into()),
-            ("GOWORK", "off".into()),
+            ("CGO_ENABLED".to_owned(), "0".into()),
+            ("GOTOOLCHAIN".to_owned(), "local".into()),
+            ("GOWORK".to_owned(), "off".into()),
             // An interrupted build then leaves nothing in the system's temporary folder.
-            ("GOTMPDIR", unfinished.path().into()),
+            ("GOTMPDIR".to_owned(), unfinished.path().into()),
         ],
+        folder: None,
         log: unfinished.path().join("log"),
+        stdout: None,
         lifetime: Lifetime::OfThisProcess,
     };
     let title = format!(

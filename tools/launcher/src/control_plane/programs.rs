@@ -95,6 +95,8 @@ impl Layout {
             path: self.assets.program(name),
             args: args.0,
             env: Vec::new(),
+            folder: None,
+            stdout: None,
             log: self.path(&format!("{name}.log")),
             lifetime: self.options.lifetime,
         }
