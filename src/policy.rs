@@ -1,0 +1,51 @@
+//! The rules, as one pure library: no clock, no client, no environment, no log. The same inputs give the same, byte-equal
+//! output. The webhook and the controllers both ask here, so they cannot disagree.
+//!
+//! Each kind has the same verbs, in `tenant`, `role`, `employee` and `impersonation`, to be read side by side: `parse`
+//! (wire to strict), `rules` (what the object contradicts, for admission and reconciler alike) and `decide` (what should
+//! exist, what to say, when to look again). `directory` is the snapshot that they look things up in.
+
+pub mod access;
+pub mod admission;
+pub mod affected;
+pub mod catalog;
+pub mod children;
+pub mod directory;
+pub mod employee;
+pub mod entitlement;
+pub mod forbidden;
+pub mod impersonation;
+pub mod name;
+pub mod role;
+pub mod status;
+pub mod tenant;
+pub mod verdict;
+
+pub use directory::{Change, Directory, Entry, Meta, Settings};
+pub use name::{Key, Kind, Name};
+pub use verdict::{Reason, Violation, Violations};
+
+use jiff::Timestamp;
+
+/// What should exist for one object, what to say about it, and when to look again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision<S> {
+    /// The objects that should exist because of it; whatever else exists in its name is to be removed.
+    pub children: Vec<children::Child>,
+    /// What the condition Ready says.
+    pub standing: verdict::Standing,
+    /// For a session: whether it is open, why, and as a sentence.
+    pub active: Option<(bool, Reason, String)>,
+    /// The rest of the status.
+    pub status: S,
+    /// The next instant at which the answer changes by itself.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// The earlier of two instants, where there are any.
+pub(crate) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,241 @@
+//! What admission says to a request: the same rules that the reconciler judges by, less what was wrong before, so that an
+//! object which was let in under other circumstances can still be mended step by step. This judges on a memory that may
+//! be stale; the reconciler judges again.
+
+use super::directory::{Directory, Meta};
+use super::name::Name;
+use super::verdict::{Reason, Violation, Violations};
+use super::{access, catalog, employee, impersonation, role, tenant};
+use crate::api;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// What a request wants to write. For a deletion there is no new object, for a creation no old one.
+#[derive(Clone, Debug)]
+pub struct Change<T> {
+    /// As it is stored.
+    pub old: Option<T>,
+    /// As it would be.
+    pub new: Option<T>,
+}
+
+/// A request about an object of one of the kinds that have rules about other objects.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A tenant.
+    Tenant(Change<api::TenantSpec>),
+    /// A role.
+    Role(Change<api::RoleSpec>),
+    /// An employee.
+    Employee(Change<api::EmployeeSpec>),
+    /// A session, and when it was created, if it was.
+    Impersonation(Change<api::ImpersonationSpec>, Option<Meta>),
+    /// A catalogue.
+    Catalog(Change<api::PermissionCatalogSpec>),
+}
+
+/// A request, as far as the rules look at it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which object.
+    pub name: Name,
+    /// What is to be written.
+    pub subject: Subject,
+    /// Who asks.
+    pub user: Arc<str>,
+}
+
+/// The answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// Why not; empty: admitted.
+    pub violations: Violations,
+    /// What the writer should know all the same.
+    pub warnings: Vec<String>,
+}
+
+/// Judges a request.
+pub fn admit(request: &Request, directory: &Directory, now: Timestamp) -> Answer {
+    let name = &request.name;
+    match &request.subject {
+        Subject::Tenant(change) => judge(
+            change,
+            |spec| tenant::parse(name, spec, directory.settings()),
+            |tenant| tenant::rules(name, tenant, directory),
+            || tenant::deletion(name, directory),
+            |tenant| tenant_warnings(tenant, directory),
+        ),
+        Subject::Role(change) => judge(
+            change,
+            role::parse,
+            |role| {
+                let mut violations = role::rules(name, role, None, directory);
+                violations.extend(role::granted(name, role, directory).violations);
+                violations
+            },
+            || role::deletion(name, directory),
+            |role| role_warnings(name, role, directory),
+        ),
+        Subject::Employee(change) => judge(
+            change,
+            employee::parse,
+            |employee| employee::rules(name, employee, None, directory, now),
+            Violations::new,
+            |employee| sentences(employee::missing(name, employee, directory, now)),
+        ),
+        Subject::Impersonation(change, meta) => session(request, change, meta.as_ref(), directory, now),
+        Subject::Catalog(change) => judge(
+            change,
+            |spec| catalog::parse(&name.name, spec),
+            |_| vec![],
+            Violations::new,
+            |_| vec![],
+        ),
+    }
+}
+
+fn judge<S, T>(
+    change: &Change<S>,
+    parse: impl Fn(&S) -> Result<T, Violations>,
+    rules: impl Fn(&T) -> Violations,
+    deletion: impl Fn() -> Violations,
+    warnings: impl Fn(&T) -> Vec<String>,
+) -> Answer {
+    let Some(new) = &change.new else {
+        return Answer {
+            violations: deletion(),
+            warnings: vec![],
+        };
+    };
+    let wrong = |spec| match parse(spec) {
+        Ok(object) => rules(&object),
+        Err(violations) => violations,
+    };
+    let before = change.old.as_ref().map(wrong).unwrap_or_default();
+    let known = |violation: &Violation| {
+        before
+            .iter()
+            .any(|b| b.reason == violation.reason && b.message == violation.message)
+    };
+    let violations = wrong(new).into_iter().filter(|violation| !known(violation)).collect();
+    Answer {
+        violations,
+        warnings: parse(new).map(|object| warnings(&object)).unwrap_or_default(),
+    }
+}
+
+/// A session is judged when it is created; afterwards only `stop` can change, which is the impersonator's and the
+/// session's own to set (I9).
+fn session(
+    request: &Request,
+    change: &Change<api::ImpersonationSpec>,
+    meta: Option<&Meta>,
+    directory: &Directory,
+    now: Timestamp,
+) -> Answer {
+    let name = &request.name;
+    let mut answer = Answer::default();
+    match (&change.old, &change.new) {
+        (None, Some(spec)) => {
+            let session = match impersonation::parse(spec) {
+                Ok(session) => session,
+                Err(violations) => {
+                    return Answer {
+                        violations,
+                        warnings: vec![],
+                    };
+                }
+            };
+            answer.violations = impersonation::rules(name, &session, None, directory, now);
+            match directory.tenant(&name.namespace) {
+                Some(tenant) => {
+                    answer
+                        .violations
+                        .extend(impersonation::limits(&session, now, tenant, now));
+                    answer.warnings.push(opening(&session, tenant, now));
+                }
+                None => answer.warnings.push(role::tenant_missing(&name.namespace).1),
+            }
+        }
+        (Some(old), Some(new)) if new.stop && !old.stop => {
+            let uid = meta.map(|meta| &*meta.uid).unwrap_or_default();
+            let account = format!(
+                "system:serviceaccount:{}:{}",
+                directory.settings().sessions_namespace,
+                impersonation::account_name(uid)
+            );
+            if *request.user != *old.impersonator && *request.user != *account {
+                let message = format!(
+                    "`{}` is not the impersonator: she stops the session, or somebody inside it; to end it from outside, delete the Impersonation",
+                    request.user
+                );
+                answer
+                    .violations
+                    .push(Violation::whole(Reason::NotTheImpersonator, "spec.stop", message));
+            }
+        }
+        _ => {}
+    }
+    answer
+}
+
+fn opening(session: &impersonation::Impersonation, tenant: &tenant::Tenant, now: Timestamp) -> String {
+    if now >= session.end(now) {
+        return "the end has passed already: nothing is opened".to_owned();
+    }
+    if tenant.consent {
+        return "the session waits until the tenant consents".to_owned();
+    }
+    impersonation::banner(tenant)
+}
+
+fn tenant_warnings(tenant: &tenant::Tenant, directory: &Directory) -> Vec<String> {
+    let parent = tenant.parent.iter().filter(|parent| directory.tenant(parent).is_none());
+    let parent = parent.map(|parent| format!("the parent `{parent}` does not exist yet"));
+    let catalogs = tenant
+        .applications
+        .iter()
+        .filter(|application| directory.catalog(application).is_none());
+    let catalogs =
+        catalogs.map(|application| format!("the catalogue of application `{application}` does not exist yet"));
+    parent.chain(catalogs).collect()
+}
+
+/// What waits, what is granted without being listed (P2), and what is listed without need (P5).
+fn role_warnings(name: &Name, role: &role::Role, directory: &Directory) -> Vec<String> {
+    let granted = role::granted(name, role, directory);
+    let mut warnings = sentences(granted.pending);
+    let listed: catalog::Actions = (role.lines.iter())
+        .flat_map(|line| {
+            let actions = if line.actions.is_empty() {
+                vec!["use".to_owned()]
+            } else {
+                line.actions.clone()
+            };
+            actions
+                .into_iter()
+                .map(|action| catalog::Action::new(&line.application, &line.permission, &action))
+        })
+        .collect();
+    let implied: Vec<String> = granted.actions.difference(&listed).map(ToString::to_string).collect();
+    if !implied.is_empty() {
+        warnings.push(format!(
+            "also granted, because it is implied: {}",
+            access::quoted(implied)
+        ));
+    }
+    let free = listed
+        .iter()
+        .filter(|action| directory.action(action).is_some_and(|entry| entry.unrestricted));
+    warnings.extend(
+        free.map(|action| format!("`{action}` is everybody's in the tenant anyway: listing it changes nothing")),
+    );
+    if directory.tenant_entry(&Name::tenant(&name.namespace)).is_none() {
+        warnings.push(role::tenant_missing(&name.namespace).1);
+    }
+    warnings
+}
+
+fn sentences(pending: Vec<(Reason, String)>) -> Vec<String> {
+    pending.into_iter().map(|(_, sentence)| sentence).collect()
+}

@@ -1,0 +1,195 @@
+//! Catalogues: which applications, permissions and actions there are, what each grants in Kubernetes, and what it implies
+//! or requires (P1 to P4, P6). What a role's grants come to in a tenant is left to [`super::access`].
+
+use super::children::Rule;
+use super::forbidden;
+use super::verdict::{Reason, Violation, Violations};
+use crate::api::{ActionSpec, Mode, PermissionCatalogSpec, PermissionSpec};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// The out-of-the-box role whose factory permissions sessions have where the catalogue does not say otherwise.
+const ADMINISTRATOR: &str = "administrator";
+/// The one action of a switch.
+const USE: &str = "use";
+
+/// One thing that can be granted, written `application/permission:Action`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Action(Arc<str>);
+
+/// A set of actions.
+pub type Actions = BTreeSet<Action>;
+
+impl Action {
+    /// The action `action` of `permission` of `application`.
+    pub fn new(application: &str, permission: &str, action: &str) -> Self {
+        Self(format!("{application}/{permission}:{action}").into())
+    }
+
+    /// The application that it belongs to.
+    pub fn application(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(application, _)| application)
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One application's permissions, checked and indexed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Catalog {
+    /// Where sessions begin.
+    pub landing: BTreeMap<Mode, Landing>,
+    /// Every action by itself.
+    pub actions: BTreeMap<Action, ActionEntry>,
+    /// The actions of each permission, by permission and action name.
+    pub permissions: BTreeMap<String, BTreeMap<String, Action>>,
+}
+
+/// A page on which sessions begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Landing {
+    /// As the menu names it.
+    pub page: String,
+    /// Its path.
+    pub path: Option<String>,
+}
+
+/// What a catalogue says of one action.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActionEntry {
+    /// What it grants too (P2).
+    pub implies: Vec<Action>,
+    /// What must be granted too for it to have effect (P3).
+    pub requires: Vec<Action>,
+    /// Whether every Active employee has it (P5).
+    pub unrestricted: bool,
+    /// The modes of session that have it (I5).
+    pub sessions: BTreeSet<Mode>,
+    /// What it is in Kubernetes (P6).
+    pub rules: Vec<Rule>,
+}
+
+/// Reads the catalogue of `application`.
+pub fn parse(application: &str, spec: &PermissionCatalogSpec) -> Result<Catalog, Violations> {
+    let mut catalog = Catalog {
+        landing: spec
+            .landing_pages
+            .iter()
+            .map(|l| {
+                (
+                    l.mode,
+                    Landing {
+                        page: l.page.clone(),
+                        path: l.path.clone(),
+                    },
+                )
+            })
+            .collect(),
+        actions: BTreeMap::new(),
+        permissions: BTreeMap::new(),
+    };
+    let mut violations = vec![];
+    for (index, permission) in spec.permissions.iter().enumerate() {
+        let field = format!("spec.permissions[{index}]");
+        let mut by_name = BTreeMap::new();
+        for action in actions_of(permission) {
+            let id = Action::new(application, &permission.name, &action.name);
+            let entry = entry(application, permission, &action);
+            violations.extend(
+                entry
+                    .rules
+                    .iter()
+                    .filter_map(|rule| forbidden::judge(application, rule))
+                    .map(|why| {
+                        let message = format!("action `{}` would hand out {why}: leave that rule out", action.name);
+                        Violation::whole(Reason::ForbiddenRule, &field, message)
+                    }),
+            );
+            by_name.insert(action.name.clone(), id.clone());
+            catalog.actions.insert(id, entry);
+        }
+        catalog.permissions.insert(permission.name.clone(), by_name);
+    }
+    violations.extend(dangling(application, &catalog));
+    if violations.is_empty() {
+        Ok(catalog)
+    } else {
+        Err(violations)
+    }
+}
+
+/// A switch is a permission with the one action `use`.
+fn actions_of(permission: &PermissionSpec) -> Vec<ActionSpec> {
+    if !permission.switch {
+        return permission.actions.clone();
+    }
+    vec![ActionSpec {
+        name: USE.to_owned(),
+        requires: permission.requires.clone(),
+        default_for: permission.default_for.clone(),
+        ..ActionSpec::default()
+    }]
+}
+
+fn entry(application: &str, permission: &PermissionSpec, action: &ActionSpec) -> ActionEntry {
+    let refer = |text: &String| {
+        if text.contains('/') {
+            Action(text.as_str().into())
+        } else {
+            Action::new(application, &permission.name, text)
+        }
+    };
+    let from_factory = action.default_for.iter().any(|role| role == ADMINISTRATOR);
+    let sessions = match &action.sessions {
+        Some(modes) => modes.iter().copied().collect(),
+        None if from_factory => [Mode::Configure, Mode::Support].into(),
+        None => BTreeSet::new(),
+    };
+    let mut rules: Vec<Rule> = action.rules.iter().flat_map(explicit).collect();
+    if rules.is_empty() {
+        let group = format!("{application}.apps.pimpernel.dev");
+        rules.push(Rule::new(&group, &permission.name, &[&action.name.to_lowercase()]));
+    }
+    ActionEntry {
+        implies: action.implies.iter().map(refer).collect(),
+        requires: action.requires.iter().map(refer).collect(),
+        unrestricted: permission.unrestricted,
+        sessions,
+        rules,
+    }
+}
+
+fn explicit(rule: &crate::api::RuleSpec) -> Vec<Rule> {
+    let verbs: Vec<&str> = rule.verbs.iter().map(String::as_str).collect();
+    let pairs = rule
+        .api_groups
+        .iter()
+        .flat_map(|group| rule.resources.iter().map(move |resource| (group, resource)));
+    pairs
+        .map(|(group, resource)| Rule::new(group, resource, &verbs))
+        .collect()
+}
+
+/// References within the application to actions that it does not have. Those to other applications may come later.
+fn dangling(application: &str, catalog: &Catalog) -> Violations {
+    let mut violations = vec![];
+    for (action, entry) in &catalog.actions {
+        for other in entry.implies.iter().chain(&entry.requires) {
+            if other.application() == application && !catalog.actions.contains_key(other) {
+                let message = format!("action `{action}` refers to `{other}`, which does not exist: correct the name");
+                violations.push(Violation::whole(Reason::InvalidCatalog, "spec.permissions", message));
+            }
+        }
+    }
+    violations
+}
+
+/// All that the operator must hold itself to be able to grant what `catalog` lists.
+pub fn grantable(catalog: &Catalog) -> Vec<Rule> {
+    super::children::merged(catalog.actions.values().flat_map(|entry| entry.rules.clone()))
+}

@@ -1,0 +1,73 @@
+//! Who may enter a tenant (I2): Active employees of its direct parent, or of a Provider above it, whose net permissions
+//! there include impersonation in that mode.
+
+use super::catalog::Action;
+use super::directory::Directory;
+use super::name::Name;
+use super::role;
+use super::tenant::{self, Tenant};
+use crate::api::{Mode, TenantType};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The application whose permission `impersonation` lets people enter other tenants.
+pub const TENANT_MANAGEMENT: &str = "tenant-management";
+
+/// The mode as it stands in names of objects.
+pub fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Configure => "configure",
+        Mode::Support => "support",
+    }
+}
+
+/// The rbac Role of sessions of `mode` (I5).
+pub fn fixed_role(mode: Mode) -> String {
+    format!("pimpernel:impersonated-admin:{}", mode_name(mode))
+}
+
+/// The action that lets people enter in `mode`.
+pub fn action(mode: Mode) -> Action {
+    let name = match mode {
+        Mode::Configure => "Configure",
+        Mode::Support => "Support",
+    };
+    Action::new(TENANT_MANAGEMENT, "impersonation", name)
+}
+
+/// The user names of those who may enter `tenant` in `mode`, and when that changes by itself.
+pub fn users(
+    tenant: &Tenant,
+    mode: Mode,
+    directory: &Directory,
+    now: Timestamp,
+) -> (BTreeSet<Arc<str>>, Option<Timestamp>) {
+    let (mut users, mut wake_at) = (BTreeSet::new(), None);
+    let action = action(mode);
+    for (level, (namespace, above)) in tenant::ancestors(tenant, directory).enumerate() {
+        if level > 0 && above.type_ != TenantType::Provider {
+            continue;
+        }
+        wake_at = super::earliest(wake_at, tenant::wake_at(namespace, directory, now));
+        if !tenant::is_active(namespace, directory, now) {
+            continue;
+        }
+        for (name, _) in directory.roles_in(namespace) {
+            if role::effect(name, directory).contains(&action) {
+                let (holders, wake) = role::holders(name, directory, now);
+                users.extend(holders);
+                wake_at = super::earliest(wake_at, wake);
+            }
+        }
+    }
+    (users, wake_at)
+}
+
+/// Whether the permissions of `role` let its holders enter other tenants, in any mode.
+pub fn concerns(role: &Name, directory: &Directory) -> bool {
+    let effect = role::effect(role, directory);
+    [Mode::Configure, Mode::Support]
+        .into_iter()
+        .any(|mode| effect.contains(&action(mode)))
+}

@@ -1,0 +1,130 @@
+//! The keys that no catalogue can hand out (P8): rights from which more rights can be made.
+
+use super::children::Rule;
+
+/// Resources of built-in groups that lead to other rights, with the word for people.
+const KEYS: &[(&str, &[&str], &str)] = &[
+    ("", &["secrets"], "Secrets"),
+    (
+        "",
+        &[
+            "pods/exec",
+            "pods/attach",
+            "pods/portforward",
+            "pods/ephemeralcontainers",
+        ],
+        "a way into pods",
+    ),
+    (
+        "",
+        &["serviceaccounts", "serviceaccounts/token"],
+        "ServiceAccounts and their tokens",
+    ),
+    (
+        "",
+        &["nodes", "nodes/proxy", "pods/proxy", "services/proxy"],
+        "nodes or proxies",
+    ),
+    ("", &["namespaces", "namespaces/finalize"], "namespaces"),
+    ("", &["users", "groups", "uids"], "other people's identity"),
+];
+
+/// Groups that are closed altogether.
+const CLOSED: &[(&str, &str)] = &[
+    ("rbac.authorization.k8s.io", "RBAC"),
+    ("admissionregistration.k8s.io", "admission configuration"),
+    ("certificates.k8s.io", "certificates"),
+    ("authentication.k8s.io", "other people's identity"),
+    ("apiregistration.k8s.io", "API registration"),
+    ("apiextensions.k8s.io", "custom resource definitions"),
+];
+
+/// Why `rule` of the catalogue of `application` is not to be granted; none if it may.
+pub fn judge(application: &str, rule: &Rule) -> Option<String> {
+    let wild = |text: &str| text.contains('*');
+    if wild(&rule.group) || wild(&rule.resource) || rule.verbs.iter().any(|verb| wild(verb)) {
+        return Some("everything with `*`".to_owned());
+    }
+    let verb = |verb: &&String| {
+        let verb = verb.to_ascii_lowercase();
+        verb.starts_with("impersonate") || matches!(verb.as_str(), "bind" | "escalate" | "adopt" | "request-for")
+    };
+    if let Some(verb) = rule.verbs.iter().find(verb) {
+        return Some(format!("the verb `{verb}`"));
+    }
+    if let Some((group, what)) = CLOSED.iter().find(|(group, _)| *group == rule.group) {
+        return Some(format!("{what} (`{group}`)"));
+    }
+    if let Some((_, _, what)) = KEYS
+        .iter()
+        .find(|(group, resources, _)| *group == rule.group && resources.contains(&rule.resource.as_str()))
+    {
+        return Some(format!("{what} (`{}`)", rule.resource));
+    }
+    let commercial = rule.group == crate::api::GROUP && rule.resource == "tenants/commercial";
+    let records = rule.group == crate::api::GROUP
+        && (rule.resource.ends_with("/status") || rule.resource == "changerecords" && writes(rule))
+        || rule.group == crate::api::GROUP && rule.resource == "permissioncatalogs" && writes(rule);
+    if commercial && application != "tenant-management" || records {
+        return Some(format!("`{}`", rule.resource));
+    }
+    None
+}
+
+fn writes(rule: &Rule) -> bool {
+    rule.verbs
+        .iter()
+        .any(|verb| !matches!(verb.as_str(), "get" | "list" | "watch"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p8_a_catalogue_cannot_hand_out_the_keys() {
+        for (group, resource, verb) in [
+            ("", "secrets", "get"),
+            ("", "pods/exec", "create"),
+            ("", "serviceaccounts/token", "create"),
+            ("", "nodes", "get"),
+            ("apps", "*", "get"),
+            ("apps", "deployments", "*"),
+            ("*", "deployments", "get"),
+            ("rbac.authorization.k8s.io", "roles", "get"),
+            (
+                "admissionregistration.k8s.io",
+                "validatingwebhookconfigurations",
+                "patch",
+            ),
+            ("certificates.k8s.io", "certificatesigningrequests", "create"),
+            ("acd.apps.pimpernel.dev", "skills", "impersonate"),
+            ("acd.apps.pimpernel.dev", "skills", "impersonate-on:user-info:list"),
+            ("acd.apps.pimpernel.dev", "skills", "escalate"),
+            ("pimpernel.dev", "tenants", "adopt"),
+            ("pimpernel.dev", "tenants/commercial", "update"),
+            ("pimpernel.dev", "impersonations/status", "update"),
+        ] {
+            assert!(
+                judge("acd", &Rule::new(group, resource, &[verb])).is_some(),
+                "{verb} {resource}.{group}"
+            );
+        }
+    }
+
+    #[test]
+    fn p8_ordinary_rights_are_admitted() {
+        for (application, group, resource, verb) in [
+            ("acd", "acd.apps.pimpernel.dev", "skills", "edit"),
+            ("admin", "pimpernel.dev", "employees", "create"),
+            ("admin", "", "configmaps", "get"),
+            ("tenant-management", "pimpernel.dev", "tenants/commercial", "update"),
+        ] {
+            assert_eq!(
+                judge(application, &Rule::new(group, resource, &[verb])),
+                None,
+                "{verb} {resource}.{group}"
+            );
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Tenants: who is above whom, what state counts, and what exists because of a tenant (T1 to T6, T8). Who may enter it is
+//! left to `entitlement`; what may change (T7) to admission policies.
+
+use super::access;
+use super::children::{Child, Parent, Rule};
+use super::directory::{Directory, Entry};
+use super::entitlement;
+use super::name::{Key, Kind, Name};
+use super::verdict::{Reason, Standing, Violation, Violations, voids};
+use super::{Decision, Settings, employee};
+use crate::api::{self, LifecycleState, Mode, TenantStatus, TenantType};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How many levels of tenants there may be (T2).
+pub const MAX_LEVELS: usize = 8;
+/// The application that every tenant has (T4).
+pub const ADMIN: &str = "admin";
+/// The longest that a session may last where the tenant does not say, in seconds (I8).
+const DEFAULT_MAX_DURATION: i64 = 8 * 3600;
+
+/// A tenant, strictly.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tenant {
+    /// For people.
+    pub display_name: String,
+    /// Its place.
+    pub type_: TenantType,
+    /// The tenant above.
+    pub parent: Option<Arc<str>>,
+    /// As declared.
+    pub state: LifecycleState,
+    /// What it has, `admin` included.
+    pub applications: BTreeSet<String>,
+    /// When its trial ends.
+    pub trial_end: Option<Timestamp>,
+    /// The modes of session that it allows (I4).
+    pub modes: BTreeSet<Mode>,
+    /// The longest that a session may last, in seconds.
+    pub max_duration: i64,
+    /// Whether sessions wait for consent (I11).
+    pub consent: bool,
+}
+
+impl Tenant {
+    /// Whether the tenant has `application` (T4).
+    pub fn has(&self, application: &str) -> bool {
+        self.applications.contains(application)
+    }
+}
+
+/// Reads a tenant.
+pub fn parse(name: &Name, spec: &api::TenantSpec, settings: &Settings) -> Result<Tenant, Violations> {
+    let mut violations = identity(name, settings);
+    violations.extend(parentage(spec));
+    let policy = spec.impersonation.as_ref();
+    let max_duration = match policy.and_then(|p| p.max_duration.as_ref()).map(|d| (d, d.seconds())) {
+        None => DEFAULT_MAX_DURATION,
+        Some((_, Ok(seconds))) if (900..=86_400).contains(&seconds) => seconds,
+        Some((text, _)) => {
+            let message = format!("`{text}` is not a length from `15m` to `24h`: correct it");
+            violations.push(Violation::whole(
+                Reason::InvalidDuration,
+                "spec.impersonation.maxDuration",
+                message,
+            ));
+            DEFAULT_MAX_DURATION
+        }
+    };
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    let on =
+        |switch: fn(&api::ImpersonationPolicy) -> api::Switch| policy.is_none_or(|p| switch(p) == api::Switch::Enabled);
+    let switches = [
+        (Mode::Configure, on(|p| p.configure)),
+        (Mode::Support, on(|p| p.support)),
+    ];
+    Ok(Tenant {
+        display_name: spec.display_name.clone(),
+        type_: spec.type_,
+        parent: spec.parent.as_deref().map(Into::into),
+        state: spec.state,
+        applications: spec
+            .applications
+            .iter()
+            .map(String::as_str)
+            .chain([ADMIN])
+            .map(str::to_owned)
+            .collect(),
+        trial_end: spec.trial.as_ref().map(|trial| trial.expires_at.0),
+        modes: switches
+            .into_iter()
+            .filter(|(_, on)| *on)
+            .map(|(mode, _)| mode)
+            .collect(),
+        max_duration,
+        consent: policy.is_some_and(|p| p.approval == api::Approval::Required),
+    })
+}
+
+/// T1: a tenant is named like its namespace, and some namespaces cannot be tenants.
+fn identity(name: &Name, settings: &Settings) -> Violations {
+    let mut violations = vec![];
+    if name.name != name.namespace {
+        let message = format!(
+            "`{}` is not the name of its namespace: call the tenant `{}`, or put it into a namespace of its own name",
+            name.name, name.namespace
+        );
+        violations.push(Violation::whole(Reason::InvalidTenantName, "metadata.name", message));
+    }
+    let namespace = &*name.namespace;
+    let own = [&settings.operator_namespace, &settings.sessions_namespace]
+        .into_iter()
+        .any(|own| **own == *namespace);
+    if own || namespace == "default" || namespace.starts_with("kube-") {
+        let message = format!("namespace `{namespace}` cannot be a tenant: choose another one");
+        violations.push(Violation::whole(
+            Reason::InvalidTenantName,
+            "metadata.namespace",
+            message,
+        ));
+    }
+    violations
+}
+
+fn parentage(spec: &api::TenantSpec) -> Option<Violation> {
+    let message = match (spec.type_, &spec.parent) {
+        (TenantType::Provider, Some(parent)) => format!("a Provider has no parent: remove `{parent}`"),
+        (TenantType::Partner | TenantType::Customer, None) => {
+            format!("a {:?} has a parent: name the tenant above it", spec.type_)
+        }
+        _ => return None,
+    };
+    Some(Violation::whole(Reason::InvalidParent, "spec.parent", message))
+}
+
+/// What a tenant contradicts (T2).
+pub fn rules(name: &Name, tenant: &Tenant, directory: &Directory) -> Violations {
+    let Some(parent) = &tenant.parent else { return vec![] };
+    let mut violations = vec![];
+    let parent_type = directory.tenant(parent).map(|parent| parent.type_);
+    if tenant.type_ == TenantType::Partner && parent_type == Some(TenantType::Customer) {
+        let message =
+            format!("`{parent}` is a Customer, and a Partner's parent is a Provider or a Partner: name one of those");
+        violations.push(Violation::whole(Reason::InvalidParent, "spec.parent", message));
+    }
+    let mut path = vec![name.name.clone()];
+    let mut next = Some(parent.clone());
+    while let Some(above) = next {
+        let repeated = path.contains(&above);
+        path.push(above.clone());
+        if repeated {
+            let message = format!(
+                "the tenants above one another form a circle: {}; break it",
+                arrows(&path)
+            );
+            violations.push(Violation::whole(Reason::ParentCycle, "spec.parent", message));
+            break;
+        }
+        if path.len() > MAX_LEVELS {
+            let message = format!(
+                "there would be more than {MAX_LEVELS} levels of tenants: {}; name a tenant further up",
+                arrows(&path)
+            );
+            violations.push(Violation::whole(Reason::HierarchyTooDeep, "spec.parent", message));
+            break;
+        }
+        next = directory.tenant(&above).and_then(|tenant| tenant.parent.clone());
+    }
+    violations
+}
+
+fn arrows(path: &[Arc<str>]) -> String {
+    path.iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(" → ")
+}
+
+/// T8: a tenant with children cannot be deleted. That it is not Active is an admission policy's to say.
+pub fn deletion(name: &Name, directory: &Directory) -> Violations {
+    let children: Vec<&str> = directory.children(&name.name).map(|child| &*child.name).collect();
+    if children.is_empty() {
+        return vec![];
+    }
+    let shown = access::quoted(children.iter().take(5));
+    let more = children.len().saturating_sub(5);
+    let rest = if more == 0 {
+        String::new()
+    } else {
+        format!(" and {more} more")
+    };
+    let message = format!("`{}` is the parent of {shown}{rest}: delete those first", name.name);
+    vec![Violation::whole(Reason::TenantInUse, "metadata.name", message)]
+}
+
+/// The tenants above, nearest first; ends where one is missing, cannot be read, or the limit is reached.
+pub fn ancestors<'a>(tenant: &'a Tenant, directory: &'a Directory) -> impl Iterator<Item = (&'a Arc<str>, &'a Tenant)> {
+    let up = |tenant: &'a Tenant| {
+        let name = tenant.parent.as_ref()?;
+        Some((name, directory.tenant(name)?))
+    };
+    std::iter::successors(up(tenant), move |(_, tenant)| up(tenant)).take(MAX_LEVELS)
+}
+
+/// The state that counts: as declared, but that a trial's end makes a tenant Inactive (T5), and that a tenant which
+/// cannot stand, or is being deleted, is none.
+pub fn state(namespace: &str, directory: &Directory, now: Timestamp) -> Option<LifecycleState> {
+    let name = Name::tenant(namespace);
+    let entry = directory.tenant_entry(&name)?;
+    let tenant = entry.spec.as_ref().ok()?;
+    if entry.meta.deleting || voids(&rules(&name, tenant, directory)) {
+        return None;
+    }
+    Some(if expired(tenant, now) {
+        LifecycleState::Inactive
+    } else {
+        tenant.state
+    })
+}
+
+/// Whether the tenant of `namespace` gives its employees access (T3).
+pub fn is_active(namespace: &str, directory: &Directory, now: Timestamp) -> bool {
+    state(namespace, directory, now) == Some(LifecycleState::Active)
+}
+
+/// The instant at which the tenant's state changes by itself.
+pub fn wake_at(namespace: &str, directory: &Directory, now: Timestamp) -> Option<Timestamp> {
+    directory.tenant(namespace)?.trial_end.filter(|end| *end > now)
+}
+
+fn expired(tenant: &Tenant, now: Timestamp) -> bool {
+    tenant.trial_end.is_some_and(|end| now >= end)
+}
+
+/// What should exist because of a tenant, and what to say of it.
+pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Timestamp) -> Decision<TenantStatus> {
+    let tenant = match &entry.spec {
+        Ok(tenant) => tenant,
+        Err(violations) => return nothing(Standing::Refused(violations.clone())),
+    };
+    let violations = rules(name, tenant, directory);
+    let void = voids(&violations);
+    let (children, wake_at) = if void || entry.meta.deleting {
+        (vec![], None)
+    } else {
+        children(name, entry, directory, now)
+    };
+    Decision {
+        children,
+        standing: Standing::of(violations, missing(tenant, directory), reason(tenant, now)),
+        active: None,
+        status: counts(name, directory, now),
+        wake_at: super::earliest(wake_at, tenant.trial_end.filter(|end| *end > now)),
+    }
+}
+
+fn nothing(standing: Standing) -> Decision<TenantStatus> {
+    Decision {
+        children: vec![],
+        standing,
+        active: None,
+        status: TenantStatus::default(),
+        wake_at: None,
+    }
+}
+
+fn missing(tenant: &Tenant, directory: &Directory) -> Vec<(Reason, String)> {
+    let parent = tenant
+        .parent
+        .iter()
+        .filter(|parent| directory.tenant_entry(&Name::tenant(parent)).is_none());
+    let parent = parent.map(|parent| {
+        (
+            Reason::ParentNotFound,
+            format!("the parent `{parent}` does not exist yet"),
+        )
+    });
+    let catalogs = tenant
+        .applications
+        .iter()
+        .filter(|application| directory.catalog(application).is_none());
+    let catalogs = catalogs.map(|application| {
+        (
+            Reason::CatalogNotFound,
+            format!("the catalogue of application `{application}` does not exist yet"),
+        )
+    });
+    parent.chain(catalogs).collect()
+}
+
+fn reason(tenant: &Tenant, now: Timestamp) -> (Reason, String) {
+    if expired(tenant, now) {
+        return (
+            Reason::TrialExpired,
+            "The trial is over: the tenant acts as Inactive".to_owned(),
+        );
+    }
+    match tenant.state {
+        LifecycleState::Active => (Reason::InEffect, "The tenant is Active".to_owned()),
+        LifecycleState::Draft => (
+            Reason::Draft,
+            "The tenant is Draft: its employees have no access yet".to_owned(),
+        ),
+        LifecycleState::Inactive => (
+            Reason::Inactive,
+            "The tenant is Inactive: its employees have no access".to_owned(),
+        ),
+    }
+}
+
+/// The fixed roles of sessions, who may write Impersonations, and what everybody may do (I5, I2, P5).
+fn children(
+    name: &Name,
+    entry: &Entry<Tenant>,
+    directory: &Directory,
+    now: Timestamp,
+) -> (Vec<Child>, Option<Timestamp>) {
+    let Ok(tenant) = &entry.spec else { return (vec![], None) };
+    let parent = Parent {
+        key: Key::new(Kind::Tenant, name.clone()),
+        uid: &entry.meta.uid,
+    };
+    let (mut children, mut wake) = (vec![], None);
+    for mode in [Mode::Configure, Mode::Support] {
+        let fixed = access::rules(&access::of_sessions(tenant, mode, directory), directory);
+        children.extend(parent.granted(&entitlement::fixed_role(mode), fixed, &BTreeSet::new()));
+        let (users, wake_at) = entitlement::users(tenant, mode, directory, now);
+        wake = super::earliest(wake, wake_at);
+        let name = format!("pimpernel:impersonators:{}", entitlement::mode_name(mode));
+        children.extend(parent.granted(&name, impersonator_rules(), &users));
+    }
+    if is_active(&name.namespace, directory, now) {
+        let rules = access::rules(&access::unrestricted(tenant, directory), directory);
+        let (users, wake_at) = employee::in_effect(&name.namespace, directory, now);
+        wake = super::earliest(wake, wake_at);
+        children.extend(parent.granted("pimpernel:unrestricted", rules, &users));
+    }
+    (children, wake)
+}
+
+fn impersonator_rules() -> Vec<Rule> {
+    vec![
+        Rule::new(
+            api::GROUP,
+            "impersonations",
+            &["create", "get", "list", "patch", "update", "watch"],
+        ),
+        Rule::new(api::GROUP, "tenants", &["get", "list", "watch"]),
+    ]
+}
+
+fn counts(name: &Name, directory: &Directory, now: Timestamp) -> TenantStatus {
+    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+    let employees = directory.employees_in(&name.namespace).count();
+    let active = directory
+        .employees_in(&name.namespace)
+        .filter(|(_, e)| employee::counts_as_active(e, now))
+        .count();
+    let roles = directory.roles_in(&name.namespace).count();
+    let in_use =
+        |entry: &Entry<super::role::Role>| entry.spec.as_ref().is_ok_and(|r| r.state == LifecycleState::Active);
+    let active_roles = directory
+        .roles_in(&name.namespace)
+        .filter(|(_, role)| in_use(role))
+        .count();
+    let open = directory
+        .sessions_in(&name.namespace)
+        .filter(|(_, s)| directory.account(&s.meta.uid).is_some() && s.meta.ended.is_none());
+    TenantStatus {
+        employees: Some(api::ActivityCount {
+            active: count(active),
+            inactive: count(employees - active),
+        }),
+        roles: Some(api::RoleCount {
+            active: count(active_roles),
+            other: count(roles - active_roles),
+        }),
+        open_sessions: Some(count(open.count())),
+        children: Some(count(directory.children(&name.name).count())),
+        ..TenantStatus::default()
+    }
+}

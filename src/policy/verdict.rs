@@ -1,0 +1,231 @@
+//! Why something is refused, waits or has no effect: one closed list of reasons, one shape of violation. The wording that
+//! admission gives and the wording in a condition are the same value.
+
+use std::fmt;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $rules:literal,)+) => {
+        /// Why, in one word. The list is closed: metrics and documentation count on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// As it stands in conditions and answers.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// The ids of the rules that it stands for, in words of the documentation.
+            pub fn rules(self) -> &'static str {
+                match self { $(Self::$name => $rules,)+ }
+            }
+
+            /// What it means, as a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc,)+).trim_ascii_start(),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The object is in effect as declared.
+    InEffect = "",
+    /// The object is as declared, and its state is Draft: it gives no access yet.
+    Draft = "T3, R6",
+    /// The object is as declared, and its state is Inactive: it gives no access.
+    Inactive = "T3, R6, E8",
+    /// The trial is over: the tenant acts as Inactive.
+    TrialExpired = "T5",
+    /// The time is outside the employee's window: she counts as Inactive.
+    OutsideWindow = "E10",
+    /// The tenant is not Active: nobody has access in it.
+    TenantNotActive = "T3",
+    /// There is no Tenant of the namespace's name yet.
+    TenantNotFound = "T1",
+    /// The tenant named as parent does not exist yet.
+    ParentNotFound = "T2",
+    /// A role that the employee names does not exist yet.
+    RoleNotFound = "E1, E2",
+    /// A role that the employee names exists and is refused itself, so it has no effect.
+    RoleNotReady = "E8",
+    /// The tenant has an application whose catalogue does not exist yet.
+    CatalogNotFound = "P1",
+    /// The session waits until the tenant consents.
+    AwaitingConsent = "I11",
+    /// What follows from the object is being written.
+    Progressing = "",
+    /// The API server refused what follows from the object.
+    ApplyFailed = "",
+    /// The operator lacks a right that the role contains, so it cannot hand it out.
+    NotGrantable = "P6",
+    /// The stored object cannot be read as its kind.
+    InvalidSpec = "V11",
+    /// The Tenant is not named like its namespace, or the namespace cannot be a tenant.
+    InvalidTenantName = "T1",
+    /// The parent is missing, superfluous or of the wrong type.
+    InvalidParent = "T2",
+    /// The tenants above one another form a circle.
+    ParentCycle = "T2",
+    /// There are more than eight levels of tenants.
+    HierarchyTooDeep = "T2",
+    /// The trial, window or another instant is impossible.
+    InvalidTime = "E10, I8",
+    /// The state cannot be reached from the present one.
+    InvalidStateChange = "T3, R6",
+    /// A field was changed that cannot change.
+    FieldCannotChange = "T2, E7, I8",
+    /// The tenant still has children, or is Active, and cannot be deleted.
+    TenantInUse = "T8",
+    /// A display name is empty, too long, or has a blank at an end.
+    InvalidDisplayName = "R1",
+    /// A display name contains a character that it may not.
+    ForbiddenCharacter = "R2",
+    /// Another role of the tenant has the name.
+    NameTaken = "R3",
+    /// The name belongs to Pimpernel itself.
+    NameReserved = "R3",
+    /// The description is not plain text of at most 200 characters.
+    InvalidDescription = "R5",
+    /// Active employees hold the role, so it cannot leave Active or be deleted.
+    RoleInUse = "R8",
+    /// An Active employee names a role that is not Active.
+    RoleNotActive = "E3, E5",
+    /// There are more than ten secondary roles.
+    TooManyRoles = "E2",
+    /// A role is named twice.
+    DuplicateRole = "E2",
+    /// Another employee of the tenant has the user name.
+    UsernameTaken = "E7",
+    /// The user name is empty, too long, or Kubernetes' own.
+    InvalidUsername = "E7",
+    /// The tenant does not have the application.
+    ApplicationNotEnabled = "T4",
+    /// No catalogue knows the application, permission or action.
+    UnknownPermission = "P7",
+    /// A granted action has no effect until what it requires is granted too.
+    RequirementMissing = "P3",
+    /// The catalogue would hand out rights that no catalogue may.
+    ForbiddenRule = "P8",
+    /// The catalogue names an action that does not exist.
+    InvalidCatalog = "P2, P3",
+    /// The person has no right to enter the tenant in this mode.
+    NotEntitled = "I2",
+    /// Nobody enters their own tenant.
+    OwnTenant = "I3",
+    /// The person has another open session.
+    SessionAlreadyOpen = "I3",
+    /// The mode is switched off, by the tenant or for the whole cluster.
+    ModeDisabled = "I4",
+    /// The tenant's state does not allow sessions of this mode.
+    TenantStateForbidsMode = "T3, I1",
+    /// The reason given for a session is too short or too long.
+    InvalidJustification = "I7",
+    /// The session would be shorter or longer than allowed.
+    InvalidDuration = "I8",
+    /// Too little time is left for a credential that ends on time.
+    TooLate = "I8, I10",
+    /// The object names somebody else than the writer as impersonator, or somebody else stops the session.
+    NotTheImpersonator = "I9, I12",
+    /// The session is open.
+    Open = "I6",
+    /// The session was stopped by the impersonator or from inside.
+    Stopped = "I9",
+    /// The session reached its end.
+    Expired = "I8, I9",
+    /// The session ended because its ground went: the right, the tenant's state, or the mode.
+    Withdrawn = "I9",
+    /// The operator does not know enough yet to judge.
+    NotReadyYet = "V8",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How much of an object a violation takes the effect from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Only the part that the violation names.
+    Part,
+}
+
+/// One contradiction: why, where, and as a sentence that says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// Why.
+    pub reason: Reason,
+    /// The field, such as `spec.primaryRole`.
+    pub field: String,
+    /// What is wrong with the value, and what to do.
+    pub message: String,
+    /// How much of the object has no effect because of it.
+    pub extent: Extent,
+}
+
+impl Violation {
+    /// A violation that takes the whole object's effect.
+    pub fn whole(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            field: field.into(),
+            message: message.into(),
+            extent: Extent::Whole,
+        }
+    }
+
+    /// A violation that takes the effect of the named part only.
+    pub fn part(reason: Reason, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            field: field.into(),
+            message: message.into(),
+            extent: Extent::Part,
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// All that is wrong, in a fixed order.
+pub type Violations = Vec<Violation>;
+
+/// Whether any of `violations` takes the whole object's effect.
+pub fn voids(violations: &[Violation]) -> bool {
+    violations.iter().any(|v| v.extent == Extent::Whole)
+}
+
+/// What the conditions of an object say, before they are stamped with a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything is as declared; the reason tells whether it gives access.
+    Ready(Reason, String),
+    /// Something that is referred to does not exist yet; nobody need act.
+    Pending(Reason, String),
+    /// The object contradicts a rule; a person must act.
+    Refused(Violations),
+}
+
+impl Standing {
+    /// Refused if anything is wrong, else pending if anything is missing, else ready.
+    pub fn of(violations: Violations, pending: Vec<(Reason, String)>, ready: (Reason, String)) -> Self {
+        if !violations.is_empty() {
+            return Self::Refused(violations);
+        }
+        match pending.into_iter().next() {
+            Some((reason, message)) => Self::Pending(reason, message),
+            None => Self::Ready(ready.0, ready.1),
+        }
+    }
+}
