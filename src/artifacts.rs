@@ -1,2 +1,149 @@
-//! x
+//! What in the repository is generated from the code: the definitions under `crds/`, the rights of the operator under
+//! `rbac/`, and the table of reasons under `docs/`. The generator writes these files, a test compares them byte for byte.
 
+use crate::api::{self, PermissionCatalog};
+use crate::policy::catalog::{self, Catalog};
+use crate::policy::children::Rule;
+use crate::policy::verdict::Reason;
+use k8s_openapi::api::rbac::v1 as rbac;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The user name, or in a cluster the ServiceAccount, under which the operator runs.
+pub const OPERATOR: &str = "pimpernel-operator";
+/// The namespace of the operator.
+pub const OPERATOR_NAMESPACE: &str = "pimpernel-system";
+/// The namespace of the sessions' accounts.
+pub const SESSIONS_NAMESPACE: &str = "pimpernel-sessions";
+
+/// The catalogues that come with Pimpernel, by file name.
+pub const CATALOGS: &[(&str, &str)] = &[
+    ("acd", include_str!("../catalog/acd.yaml")),
+    ("admin", include_str!("../catalog/admin.yaml")),
+    ("tenant-management", include_str!("../catalog/tenant-management.yaml")),
+];
+
+/// Why the generated files cannot be made.
+#[derive(thiserror::Error, Debug)]
+pub enum Error {
+    /// A catalogue that comes with Pimpernel cannot be read.
+    #[error("catalog/{0}.yaml cannot be read: {1}")]
+    Catalog(&'static str, String),
+    /// A file cannot be written as YAML.
+    #[error("{0} cannot be written as YAML: {1}")]
+    Yaml(String, #[source] serde_yaml::Error),
+}
+
+/// Every generated file: its path in the repository, and what is in it.
+pub fn files() -> Result<BTreeMap<String, String>, Error> {
+    let mut files = BTreeMap::new();
+    for crd in api::crds() {
+        let path = format!("crds/{}.yaml", crd.spec.names.plural);
+        let text = yaml(&path, &[crd])?;
+        files.insert(path, text);
+    }
+    files.insert("rbac/operator.yaml".to_owned(), operator()?);
+    for (name, text) in CATALOGS {
+        let path = format!("rbac/catalog-{name}.yaml");
+        let rules = catalog::grantable(&read(name, text)?);
+        let name = format!("pimpernel-operator:catalog:{name}");
+        let text = yaml(&path, &[cluster_role(&name, &rules)])? + "---\n" + &yaml(&path, &[cluster_binding(&name)])?;
+        files.insert(path, text);
+    }
+    files.insert("docs/reasons.md".to_owned(), reasons());
+    Ok(files)
+}
+
+fn read(name: &'static str, text: &str) -> Result<Catalog, Error> {
+    let wire: PermissionCatalog = serde_yaml::from_str(text).map_err(|error| Error::Catalog(name, error.to_string()))?;
+    catalog::parse(name, &wire.spec).map_err(|violations| {
+        Error::Catalog(name, violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    })
+}
+
+fn yaml<T: Serialize>(path: &str, documents: &[T]) -> Result<String, Error> {
+    let text = |document| serde_yaml::to_string(document).map_err(|error| Error::Yaml(path.to_owned(), error));
+    let documents: Vec<String> = documents.iter().map(text).collect::<Result<_, _>>()?;
+    Ok(documents.join("---\n"))
+}
+
+/// What the operator needs besides what catalogues can grant. It grants the first rules to impersonators and sessions,
+/// so it must hold them itself.
+fn everywhere() -> Vec<Rule> {
+    let read = ["get", "list", "watch"];
+    let kinds = ["tenants", "roles", "employees", "impersonations", "impersonationconsents", "permissioncatalogs"];
+    let mut rules = vec![Rule::new(api::GROUP, "impersonations", &["create", "get", "list", "patch", "update", "watch"])];
+    rules.extend(kinds.map(|kind| Rule::new(api::GROUP, kind, &read)));
+    rules.extend(kinds.map(|kind| Rule::new(api::GROUP, &format!("{kind}/status"), &["patch"])));
+    let write = ["create", "delete", "get", "list", "patch", "watch"];
+    rules.extend(["roles", "rolebindings"].map(|kind| Rule::new("rbac.authorization.k8s.io", kind, &write)));
+    rules.push(Rule::new("events.k8s.io", "events", &["create", "patch"]));
+    let admission = ["validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+    rules.extend(admission.map(|kind| Rule::new("admissionregistration.k8s.io", kind, &["create", "get", "patch"])));
+    crate::policy::children::merged(rules)
+}
+
+fn operator() -> Result<String, Error> {
+    let path = "rbac/operator.yaml";
+    let write = ["create", "delete", "get", "list", "patch", "watch"];
+    let sessions = [
+        Rule::new("", "secrets", &write),
+        Rule::new("", "serviceaccounts", &write),
+        Rule::new("", "serviceaccounts/token", &["create"]),
+    ];
+    let own = [
+        Rule::new("", "secrets", &["create", "get", "list", "update", "watch"]),
+        Rule::new("coordination.k8s.io", "leases", &["create", "get", "update"]),
+    ];
+    let mut text = yaml(path, &[cluster_role(OPERATOR, &everywhere())])? + "---\n" + &yaml(path, &[cluster_binding(OPERATOR)])?;
+    for (namespace, rules) in [(SESSIONS_NAMESPACE, &sessions[..]), (OPERATOR_NAMESPACE, &own[..])] {
+        let metadata = ObjectMeta { name: Some(OPERATOR.into()), namespace: Some(namespace.into()), ..ObjectMeta::default() };
+        let rules = Some(rules.iter().map(Rule::to_rbac).collect());
+        let role = rbac::Role { metadata: metadata.clone(), rules };
+        let binding = rbac::RoleBinding { metadata, role_ref: reference("Role", OPERATOR), subjects: Some(vec![user()]) };
+        text = text + "---\n" + &yaml(path, &[role])? + "---\n" + &yaml(path, &[binding])?;
+    }
+    Ok(text)
+}
+
+fn cluster_role(name: &str, rules: &[Rule]) -> rbac::ClusterRole {
+    rbac::ClusterRole {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        rules: Some(rules.iter().map(Rule::to_rbac).collect()),
+        ..rbac::ClusterRole::default()
+    }
+}
+
+fn cluster_binding(name: &str) -> rbac::ClusterRoleBinding {
+    rbac::ClusterRoleBinding {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        role_ref: reference("ClusterRole", name),
+        subjects: Some(vec![user()]),
+    }
+}
+
+fn reference(kind: &str, name: &str) -> rbac::RoleRef {
+    rbac::RoleRef { api_group: Some("rbac.authorization.k8s.io".into()), kind: kind.to_owned(), name: name.to_owned() }
+}
+
+fn user() -> rbac::Subject {
+    rbac::Subject {
+        api_group: Some("rbac.authorization.k8s.io".into()),
+        kind: "User".into(),
+        name: OPERATOR.into(),
+        ..rbac::Subject::default()
+    }
+}
+
+fn reasons() -> String {
+    let mut text = String::from(
+        "# Reasons\n\nGenerated from the code. The list is closed: a refusal, a condition and an Event have one of these.\n\n\
+         | reason | rules | meaning |\n|---|---|---|\n",
+    );
+    for reason in Reason::ALL {
+        let _ = writeln!(text, "| `{reason}` | {} | {} |", reason.rules(), reason.meaning());
+    }
+    text
+}
