@@ -5,6 +5,7 @@
 pub(crate) mod kubeconfig;
 mod programs;
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -15,13 +16,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::Process;
+use crate::process::{Process, Program};
 use crate::scratch::Scratch;
 use crate::{Assets, Lifetime, pki, port, wait};
 use kubeconfig::secret_file;
 use programs::Layout;
 
 const READY: Duration = Duration::from_mins(1);
+const KUBECTL: Duration = Duration::from_mins(2);
 
 /// What a control plane should be like.
 #[derive(Debug, Clone)]
@@ -145,27 +147,34 @@ impl ControlPlane {
     /// kubectl under an identity, with nothing read from or written to the home of the user.
     pub fn kubectl(&self, kubeconfig: &Path) -> Command {
         let mut command = Command::new(self.layout.assets.program("kubectl"));
-        command.env("KUBECONFIG", kubeconfig).envs(self.home());
+        command.envs(self.environment(kubeconfig));
         command
     }
 
     /// Runs kubectl under an identity and gives its stdout; a failure is an error with its stderr.
     pub fn kubectl_output(&self, kubeconfig: &Path, args: &[&str]) -> Result<String> {
-        let output = self
-            .kubectl(kubeconfig)
-            .args(args)
-            .output()
-            .context("cannot run kubectl")?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
+        let files = tempfile::Builder::new().prefix("kubectl-").tempdir_in(self.dir())?;
+        let stdout = files.path().join("stdout");
+        let program = Program {
+            name: "kubectl",
+            path: self.layout.assets.program("kubectl"),
+            args: args.iter().map(Into::into).collect(),
+            env: self.environment(kubeconfig),
+            folder: None,
+            log: files.path().join("stderr"),
+            stdout: Some(stdout.clone()),
+            lifetime: Lifetime::OfThisProcess,
+        };
+        let mut kubectl = program.start()?;
+        let status = kubectl.wait(KUBECTL)?;
+        if !status.success() {
             bail!(
-                "`kubectl {}` failed ({}): {}",
+                "`kubectl {}` failed ({status}): {}",
                 args.join(" "),
-                output.status,
-                said.trim_end()
+                kubectl.log().trim_end()
             );
         }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        fs::read_to_string(&stdout).context("cannot read what kubectl wrote")
     }
 
     /// The address of kube-apiserver.
@@ -240,12 +249,14 @@ impl ControlPlane {
         entries.collect()
     }
 
-    /// Variables that keep kubectl away from the home of the user.
-    pub(crate) fn home(&self) -> [(&'static str, PathBuf); 2] {
-        [
-            ("HOME", self.layout.path("home")),
-            ("KUBECACHEDIR", self.layout.path("home/cache")),
-        ]
+    /// Variables for kubectl: who it is, and nothing to do with the home of the user.
+    pub(crate) fn environment(&self, kubeconfig: &Path) -> Vec<(String, OsString)> {
+        let (home, cache) = (self.layout.path("home"), self.layout.path("home/cache"));
+        let entries = [("KUBECONFIG", kubeconfig), ("HOME", &home), ("KUBECACHEDIR", &cache)];
+        entries
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .collect()
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -278,7 +289,9 @@ impl ControlPlane {
             if TcpStream::connect((Ipv4Addr::LOCALHOST, self.layout.port)).is_err() {
                 return Ok(None);
             }
-            Ok(self.kubectl_output(&self.admin, &["get", "--raw=/readyz"]).ok())
+            Ok(self
+                .kubectl_output(&self.admin, &["get", "--raw=/readyz", "--request-timeout=10s"])
+                .ok())
         })?;
         Ok(())
     }

@@ -137,8 +137,10 @@ impl Operator {
         let running = self.is_running();
         ready.with_context(|| {
             if running {
-                let log = self.process().log_end();
-                format!("/readyz answered {answer}; the operator's log ends with\n{log}")
+                format!(
+                    "/readyz answered {answer}; the operator's log ends with\n{}",
+                    self.log_end()
+                )
             } else {
                 "the operator did not become ready".to_owned()
             }
@@ -201,6 +203,11 @@ impl Operator {
     /// All it has logged.
     pub fn log(&self) -> String {
         self.process().log()
+    }
+
+    /// The last lines of its log, indented for an error message.
+    pub fn log_end(&self) -> String {
+        self.process().log_end()
     }
 
     /// Whether it runs.

@@ -1,5 +1,7 @@
 //! Child processes: started so that they cannot outlive this process, watched through their log, ended by pid.
 
+mod record;
+
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
@@ -14,6 +16,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+pub use record::Record;
+
 use crate::wait;
 
 /// How long a started program lives.
@@ -22,7 +26,8 @@ pub enum Lifetime {
     /// At most as long as this process, even if this process is killed outright.
     #[default]
     OfThisProcess,
-    /// Until somebody ends it: in a session of its own, out of reach of the terminal's signals.
+    /// Until somebody ends it: in a session of its own, out of reach of the terminal's signals, with a [`Record`] beside
+    /// its log.
     Independent,
 }
 
@@ -68,12 +73,16 @@ impl Program {
             command.current_dir(folder);
         }
         let child = spawn(command).with_context(|| format!("cannot start `{}`", self.path.display()))?;
-        Ok(Process {
+        let process = Process {
             name: self.name,
             child,
             log: self.log,
             released: false,
-        })
+        };
+        if self.lifetime == Lifetime::Independent {
+            Record::write(process.name, process.pid(), &process.log)?;
+        }
+        Ok(process)
     }
 }
 

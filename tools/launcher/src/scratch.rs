@@ -3,7 +3,8 @@
 //! A process that is killed outright cannot remove its folder. The kernel drops its lock, though, and the next start
 //! on this machine removes what nobody holds.
 
-use std::fs::{self, File, ReadDir};
+use std::fs::{self, DirBuilder, File, ReadDir};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,7 +39,10 @@ impl Scratch {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| format!("cannot make the folder `{}`", parent.display()))?;
         }
-        fs::create_dir(path).with_context(|| format!("cannot make the folder `{}`", path.display()))?;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(path)
+            .with_context(|| format!("cannot make the folder `{}`", path.display()))?;
         Self::hold(path.to_path_buf())
     }
 

@@ -156,11 +156,8 @@ impl Walker<'_> {
             .identities
             .get(&call.identity)
             .context("there is no such identity")?;
-        let mut env: Vec<(String, OsString)> = vec![
-            ("KUBECONFIG".to_owned(), kubeconfig.into()),
-            ("PATH".to_owned(), self.path.clone()),
-        ];
-        env.extend(self.plane.home().map(|(name, value)| (name.to_owned(), value.into())));
+        let mut env = self.plane.environment(kubeconfig);
+        env.push(("PATH".to_owned(), self.path.clone()));
         // By the environment, so that the value of a secret is on no command line.
         env.extend(self.variables.iter().map(|(name, value)| (name.clone(), value.into())));
         let program = Program {

@@ -1,0 +1,38 @@
+# Everything a person runs by hand. `make` alone tells what there is.
+
+CARGO ?= cargo
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+LAUNCHER := $(RELEASE)/pimpernel-launcher
+OPERATOR := $(RELEASE)/pimpernel-operator
+
+.PHONY: help
+help: ## tells what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: programs ## plays the quickstart against a real control plane and stops it again
+	@$(LAUNCHER) demo --operator $(OPERATOR) $(WALK)
+
+.PHONY: up
+up: programs ## starts a control plane with the operator, to be used by hand
+	@$(LAUNCHER) up --operator $(OPERATOR)
+
+.PHONY: down
+down: ## stops what `make up` started
+	@$(CARGO) run --quiet --release --locked --package pimpernel-launcher -- down
+
+.PHONY: test
+test: ## runs all checks and all tests, the last ones against a real control plane
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --no-default-features --locked
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) test --workspace --locked
+
+.PHONY: generate
+generate: ## writes the generated files anew
+	$(CARGO) run --locked --package pimpernel-generate
+
+.PHONY: programs
+programs:
+	$(CARGO) build --release --locked --package pimpernel --package pimpernel-launcher --bins
