@@ -16,6 +16,7 @@ pub mod entitlement;
 pub mod forbidden;
 pub mod impersonation;
 pub mod name;
+pub mod plan;
 pub mod role;
 pub mod status;
 pub mod tenant;
@@ -43,7 +44,7 @@ pub struct Decision<S> {
 }
 
 /// The earlier of two instants, where there are any.
-pub(crate) fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+pub fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, other) => one.or(other),

@@ -2,9 +2,10 @@
 //! or requires (P1 to P4, P6). What a role's grants come to in a tenant is left to [`super::access`].
 
 use super::children::Rule;
-use super::forbidden;
-use super::verdict::{Reason, Violation, Violations};
-use crate::api::{ActionSpec, Mode, PermissionCatalogSpec, PermissionSpec};
+use super::directory::Entry;
+use super::verdict::{Reason, Standing, Violation, Violations};
+use super::{Decision, forbidden};
+use crate::api::{ActionSpec, Mode, PermissionCatalogSpec, PermissionCatalogStatus, PermissionSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -187,6 +188,19 @@ fn dangling(application: &str, catalog: &Catalog) -> Violations {
         }
     }
     violations
+}
+
+/// What to say of a catalogue. Nothing exists because of one alone.
+pub fn decide(entry: &Entry<Catalog>) -> Decision<PermissionCatalogStatus> {
+    let ready = (Reason::InEffect, "The catalogue is in effect".to_owned());
+    let violations = entry.spec.as_ref().err().cloned().unwrap_or_default();
+    Decision {
+        children: vec![],
+        standing: Standing::of(violations, vec![], ready),
+        active: None,
+        status: PermissionCatalogStatus::default(),
+        wake_at: None,
+    }
 }
 
 /// All that the operator must hold itself to be able to grant what `catalog` lists.

@@ -1,0 +1,191 @@
+//! Write: what follows from an object, by server-side apply, and the removal of what no longer does. Withdrawing never
+//! depends on a right of ours: where the API server does not let a binding be narrowed, it is removed and made again.
+
+use super::context::Context;
+use super::credential;
+use super::error::{Error, answer, is_gone, is_terminating};
+use super::gather::version_of;
+use super::reconcile::MANAGER;
+use super::wire::{self, Derived};
+use crate::policy::children::{Body, Child, ChildId, ChildKind, Rule};
+use crate::policy::plan::plan;
+use crate::policy::status::Applied;
+use crate::policy::{Key, Reason};
+use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::api::rbac::v1 as rbac;
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, PartialObjectMeta};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Makes what exists in the name of `owner` equal to `desired`.
+pub async fn children(owner: &Key, desired: &[Child], context: &Context) -> Result<Applied, Error> {
+    let observed = context.observed.of(owner);
+    let plan = plan(desired, &observed);
+    let mut applied = Applied::Complete;
+    for id in &plan.withdraw {
+        remove(id, context).await?;
+    }
+    let mut withheld = BTreeSet::new();
+    for child in &plan.write {
+        if role_of(child).is_some_and(|role| withheld.contains(role)) {
+            continue;
+        }
+        match write(child, context).await {
+            Ok(()) => {}
+            Err(Error::Child { source, .. }) if is_terminating(&source) => return Ok(Applied::Complete),
+            Err(Error::Child { source, .. }) if is_escalation(&source) => {
+                let Some(role) = role_of(child) else { continue };
+                withheld.insert(role.to_owned());
+                applied = withhold(role, desired, &observed, context).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    for id in &plan.tidy {
+        remove(id, context).await?;
+    }
+    Ok(applied)
+}
+
+/// The Role that a child is, or binds.
+fn role_of(child: &Child) -> Option<&str> {
+    match &child.body {
+        Body::Role(_) => Some(&child.id.name.name),
+        Body::RoleBinding { role, .. } => Some(role),
+        Body::ServiceAccount | Body::Secret { .. } => None,
+    }
+}
+
+/// Whether the API server refused because it would have handed out what the operator does not have.
+fn is_escalation(error: &kube::Error) -> bool {
+    answer(error).is_some_and(|status| status.code == 403 && status.message.contains("attempting to grant RBAC permissions not currently held"))
+}
+
+/// Gives what the operator has of `role` to those who should have it, and takes the rest from everybody: the bindings go
+/// first, then the role is cut down, then the bindings are made again.
+async fn withhold(role: &str, desired: &[Child], observed: &BTreeMap<ChildId, Child>, context: &Context) -> Result<Applied, Error> {
+    let concerned = |child: &&Child| role_of(child) == Some(role);
+    for binding in observed.values().filter(concerned).filter(|child| child.id.kind == ChildKind::RoleBinding) {
+        remove(&binding.id, context).await?;
+    }
+    let mut lacking = vec![];
+    for child in desired.iter().filter(concerned) {
+        let mut child = child.clone();
+        if let Body::Role(rules) = &mut child.body {
+            let held = held(&child.id.name.namespace, context).await?;
+            let (kept, missing) = divide(rules, &held);
+            *rules = kept;
+            lacking = missing;
+        }
+        write(&child, context).await?;
+    }
+    let lacking: Vec<String> = lacking.iter().map(|rule| format!("`{}` on `{}.{}`", verbs(rule), rule.resource, rule.group)).collect();
+    let message = format!(
+        "the operator lacks {} and cannot hand it out: give the operator that right, or take it out of the catalogue",
+        lacking.join(", ")
+    );
+    Ok(Applied::Failed(Reason::NotGrantable, message))
+}
+
+fn verbs(rule: &Rule) -> String {
+    rule.verbs.iter().cloned().collect::<Vec<_>>().join(", ")
+}
+
+/// What the operator itself may do in `namespace`.
+async fn held(namespace: &str, context: &Context) -> Result<Vec<rbac::PolicyRule>, Error> {
+    let review = SelfSubjectRulesReview {
+        spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
+        ..SelfSubjectRulesReview::default()
+    };
+    let api: Api<SelfSubjectRulesReview> = Api::all(context.client.clone());
+    let answer = api.create(&PostParams::default(), &review).await.map_err(Error::Review)?;
+    let rules = answer.status.map(|status| status.resource_rules).unwrap_or_default();
+    Ok(rules
+        .into_iter()
+        .map(|rule| rbac::PolicyRule {
+            api_groups: rule.api_groups,
+            resources: rule.resources,
+            resource_names: rule.resource_names,
+            verbs: rule.verbs,
+            non_resource_urls: None,
+        })
+        .collect())
+}
+
+/// The rules of which the operator has everything, and what it lacks of the others.
+fn divide(rules: &[Rule], held: &[rbac::PolicyRule]) -> (Vec<Rule>, Vec<Rule>) {
+    let has = |rule: &Rule, verb: &String| {
+        held.iter().any(|own| {
+            let covers = |list: &Option<Vec<String>>, wanted: &String| list.iter().flatten().any(|item| item == wanted || item == "*");
+            covers(&own.api_groups, &rule.group)
+                && covers(&own.resources, &rule.resource)
+                && own.resource_names.as_ref().is_none_or(Vec::is_empty)
+                && own.verbs.iter().any(|own| own == verb || own == "*")
+        })
+    };
+    let (mut kept, mut missing) = (vec![], vec![]);
+    for rule in rules {
+        let (ours, lacking): (BTreeSet<String>, BTreeSet<String>) = rule.verbs.iter().cloned().partition(|verb| has(rule, verb));
+        if !ours.is_empty() {
+            kept.push(Rule { verbs: ours, ..rule.clone() });
+        }
+        if !lacking.is_empty() {
+            missing.push(Rule { verbs: lacking, ..rule.clone() });
+        }
+    }
+    (kept, missing)
+}
+
+async fn write(child: &Child, context: &Context) -> Result<(), Error> {
+    let failed = |source| Error::Child { child: Box::new(child.id.clone()), source };
+    let body = match &child.body {
+        Body::Secret { account } => credential::secret(child, account, context).await?,
+        _ => wire::applied(child).map_err(|source| Error::Encode { child: Box::new(child.id.clone()), source })?,
+    };
+    let api = api(child.id.kind, &child.id.name.namespace, context);
+    let params = PatchParams::apply(MANAGER).force();
+    let name = &child.id.name.name;
+    let written = match api.patch(name, &params, &Patch::Apply(&body)).await {
+        // A binding of that name to another role: what it refers to cannot change, so it is made again.
+        Err(error) if child.id.kind == ChildKind::RoleBinding && answer(&error).is_some_and(|s| s.code == 422) => {
+            remove(&child.id, context).await?;
+            api.patch(name, &params, &Patch::Apply(&body)).await.map_err(failed)?
+        }
+        other => other.map_err(failed)?,
+    };
+    context.observed.child(version_of(&written.metadata), read(child, written));
+    Ok(())
+}
+
+/// The object as the API server has it now. If it cannot be read back it is taken for what was sent.
+fn read(sent: &Child, written: DynamicObject) -> Child {
+    let read = match sent.id.kind {
+        ChildKind::ServiceAccount => written.try_parse::<ServiceAccount>().ok().and_then(|object| object.child()),
+        ChildKind::Role => written.try_parse::<rbac::Role>().ok().and_then(|object| object.child()),
+        ChildKind::RoleBinding => written.try_parse::<rbac::RoleBinding>().ok().and_then(|object| object.child()),
+        ChildKind::Secret => None,
+    };
+    read.unwrap_or_else(|| sent.clone())
+}
+
+async fn remove(id: &ChildId, context: &Context) -> Result<(), Error> {
+    let api = api(id.kind, &id.name.namespace, context);
+    match api.delete(&id.name.name, &DeleteParams::background()).await {
+        Ok(_) => {}
+        Err(error) if is_gone(&error) => {}
+        Err(source) => return Err(Error::Child { child: Box::new(id.clone()), source }),
+    }
+    context.observed.gone(id, u64::MAX);
+    Ok(())
+}
+
+fn api(kind: ChildKind, namespace: &str, context: &Context) -> Api<DynamicObject> {
+    let resource = match kind {
+        ChildKind::ServiceAccount => ApiResource::erase::<ServiceAccount>(&()),
+        ChildKind::Role => ApiResource::erase::<rbac::Role>(&()),
+        ChildKind::RoleBinding => ApiResource::erase::<rbac::RoleBinding>(&()),
+        ChildKind::Secret => ApiResource::erase::<PartialObjectMeta<Secret>>(&()),
+    };
+    Api::namespaced_with(context.client.clone(), namespace, &resource)
+}

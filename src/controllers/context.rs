@@ -1,0 +1,111 @@
+//! What every reconcile has at hand.
+
+use super::clock::ServerClock;
+use super::observed::Observed;
+use super::queue::Queue;
+use crate::policy::{Directory, Key, Kind, Settings};
+use crate::telemetry::Metrics;
+use jiff::{SignedDuration, Timestamp};
+use kube::Client;
+use kube::runtime::events::Recorder;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
+
+/// How long what concerns many objects waits for company: one write then serves several changes.
+const GATHERING: SignedDuration = SignedDuration::from_millis(20);
+
+/// The directory as others may use it.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// What is known.
+    pub directory: Arc<Directory>,
+    /// Whether every list has been read to its end, so that what is not known does not exist.
+    pub complete: bool,
+}
+
+/// What every reconcile has at hand.
+pub struct Context {
+    /// For requests; it tells `clock` the time.
+    pub client: Client,
+    /// The API server's time.
+    pub clock: ServerClock,
+    /// What the operator was told at its start.
+    pub settings: Arc<Settings>,
+    /// What exists of our making.
+    pub observed: Observed,
+    /// Sessions: endings must not wait behind anything else.
+    pub sessions: Queue,
+    /// Everything else.
+    pub others: Queue,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// For Events.
+    pub recorder: Recorder,
+    leading: AtomicBool,
+    snapshot: watch::Sender<Snapshot>,
+}
+
+impl Context {
+    /// A context that knows nothing yet.
+    pub fn new(client: Client, clock: ServerClock, settings: Settings, metrics: Metrics) -> Self {
+        let directory = Arc::new(Directory::new(settings.clone()));
+        let recorder = Recorder::new(client.clone(), "pimpernel".into());
+        Self {
+            client,
+            clock,
+            settings: Arc::new(settings),
+            observed: Observed::default(),
+            sessions: Queue::default(),
+            others: Queue::default(),
+            metrics,
+            recorder,
+            leading: AtomicBool::new(false),
+            snapshot: watch::Sender::new(Snapshot { directory, complete: false }),
+        }
+    }
+
+    /// The directory, now and as it changes.
+    pub fn snapshots(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.subscribe()
+    }
+
+    /// The directory as it is.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.snapshot.borrow().directory.clone()
+    }
+
+    /// Makes a directory known. Once complete it stays so: later lists are read beside what is known.
+    pub fn publish(&self, directory: Directory, complete: bool) {
+        self.snapshot.send_modify(|snapshot| {
+            snapshot.directory = Arc::new(directory);
+            snapshot.complete |= complete;
+        });
+    }
+
+    /// The queue that `key` waits in.
+    pub fn lane(&self, kind: Kind) -> &Queue {
+        if kind == Kind::Impersonation { &self.sessions } else { &self.others }
+    }
+
+    /// Has `keys` looked at soon, if this process leads.
+    pub fn wake(&self, keys: impl IntoIterator<Item = Key>) {
+        let Some(now) = self.clock.now().filter(|_| self.leading.load(Ordering::Acquire)) else { return };
+        for key in keys {
+            let at = match key.kind {
+                Kind::Tenant | Kind::Role => now.saturating_add(GATHERING).unwrap_or(now),
+                Kind::Impersonation | Kind::Employee | Kind::PermissionCatalog => now,
+            };
+            self.lane(key.kind).add(key, at);
+        }
+    }
+
+    /// From here on this process leads: everything of `kind`s that `which` admits is looked at once.
+    pub fn lead(&self, now: Timestamp, which: impl Fn(Kind) -> bool) {
+        self.leading.store(true, Ordering::Release);
+        let directory = self.directory();
+        for key in directory.keys().chain(self.observed.owners()).filter(|key| which(key.kind)) {
+            self.lane(key.kind).add(key, now);
+        }
+    }
+}

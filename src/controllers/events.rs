@@ -1,0 +1,56 @@
+//! Events: for refusals, endings and what goes wrong, not for ordinary success.
+
+use super::context::Context;
+use super::kinds::Status;
+use crate::api::{Condition, ConditionStatus, GROUP, VERSION};
+use crate::policy::{Decision, Key};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType};
+
+/// Tells what became different between two statuses, if it is worth an Event.
+pub async fn tell<S: Status>(key: &Key, uid: &str, previous: &S, status: &S, _: &Decision<S>, context: &Context) {
+    if let Some((at, reason)) = status.ended()
+        && previous.ended().is_none()
+    {
+        let now = context.clock.now().unwrap_or(at);
+        context.metrics.session_ended(reason.as_str(), now.duration_since(at));
+        publish(key, uid, (EventType::Normal, reason.as_str(), ready(status).map(|c| c.message.as_str())), context).await;
+    }
+    let wrong = |status: &S| {
+        let bad = |condition: &&Condition| condition.type_ == "Stalled" || failing(condition);
+        status.conditions().iter().find(bad).map(|condition| (condition.reason.clone(), condition.message.clone()))
+    };
+    if let Some((reason, message)) = wrong(status)
+        && wrong(previous).as_ref() != Some(&(reason.clone(), message.clone()))
+    {
+        tracing::warn!(object = %key, reason, message, "not in effect");
+        publish(key, uid, (EventType::Warning, &reason, Some(&message)), context).await;
+    }
+}
+
+fn ready<S: Status>(status: &S) -> Option<&Condition> {
+    status.conditions().iter().find(|condition| condition.type_ == "Ready")
+}
+
+fn failing(condition: &Condition) -> bool {
+    condition.type_ == "Ready"
+        && condition.status == ConditionStatus::False
+        && ["ApplyFailed", "NotGrantable", "TooLate"].contains(&condition.reason.as_str())
+}
+
+async fn publish(key: &Key, uid: &str, (type_, reason, note): (EventType, &str, Option<&str>), context: &Context) {
+    let note = note.map(|note| note.chars().take(1000).collect());
+    let event = Event { type_, reason: reason.to_owned(), note, action: "Reconcile".to_owned(), secondary: None };
+    let namespace = (!key.name.namespace.is_empty()).then(|| key.name.namespace.to_string());
+    let reference = ObjectReference {
+        api_version: Some(format!("{GROUP}/{VERSION}")),
+        kind: Some(key.kind.as_str().to_owned()),
+        name: Some(key.name.name.to_string()),
+        namespace,
+        uid: Some(uid.to_owned()),
+        ..ObjectReference::default()
+    };
+    if let Err(error) = context.recorder.publish(&event, &reference).await {
+        tracing::debug!(object = %key, %error, "an Event could not be written");
+    }
+}

@@ -1,0 +1,116 @@
+//! What to look at next: keys with the instant at which they are due, by the API server's time. A key is looked at by one
+//! worker at a time; what is woken meanwhile is looked at once more.
+
+use super::clock::ServerClock;
+use crate::policy::{Key, earliest};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// The longest sleep, so that a deadline is recomputed after a suspend or a step of the clock.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// The queue of one lane.
+#[derive(Default)]
+pub struct Queue {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct Inner {
+    due: HashMap<Key, Timestamp>,
+    order: BTreeSet<(Timestamp, Key)>,
+    running: HashMap<Key, Option<Timestamp>>,
+    failures: HashMap<Key, u32>,
+}
+
+impl Queue {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has `key` looked at, at `at` or before.
+    pub fn add(&self, key: Key, at: Timestamp) {
+        let mut inner = self.inner();
+        if let Some(again) = inner.running.get_mut(&key) {
+            *again = earliest(*again, Some(at));
+            return;
+        }
+        inner.schedule(key, at);
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// The next key that is due; waits until there is one.
+    pub async fn next(&self, clock: &ServerClock) -> Key {
+        loop {
+            let now = clock.now();
+            let sleep = {
+                let mut inner = self.inner();
+                match (inner.order.first().cloned(), now) {
+                    (Some((at, key)), Some(now)) if at <= now => {
+                        inner.order.pop_first();
+                        inner.due.remove(&key);
+                        inner.running.insert(key.clone(), None);
+                        return key;
+                    }
+                    (Some((at, _)), Some(now)) => {
+                        Duration::try_from(at.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP)
+                    }
+                    _ => LONGEST_SLEEP,
+                }
+            };
+            let _ = tokio::time::timeout(sleep, self.changed.notified()).await;
+        }
+    }
+
+    /// `key` was looked at without fault; it is due again at `wake_at`, if ever.
+    pub fn done(&self, key: &Key, wake_at: Option<Timestamp>) {
+        let mut inner = self.inner();
+        inner.failures.remove(key);
+        let again = inner.running.remove(key).flatten();
+        if let Some(at) = earliest(again, wake_at) {
+            inner.schedule(key.clone(), at);
+        }
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Looking at `key` failed; it is due again after a pause that doubles with each failure, 0.1 s to 5 minutes.
+    pub fn failed(&self, key: &Key, now: Timestamp) {
+        let mut inner = self.inner();
+        let again = inner.running.remove(key).flatten();
+        let count = inner.failures.entry(key.clone()).or_default();
+        *count = count.saturating_add(1);
+        let pause = SignedDuration::from_millis(100_i64.saturating_mul(1 << (*count - 1).min(12)).min(300_000));
+        let retry = now.saturating_add(pause).unwrap_or(now);
+        let at = earliest(again.map(|at| at.max(now.saturating_add(SignedDuration::from_millis(100)).unwrap_or(now))), Some(retry));
+        inner.schedule(key.clone(), at.unwrap_or(retry));
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// How many keys are due at `now` or being looked at.
+    pub fn pending(&self, now: Timestamp) -> usize {
+        let inner = self.inner();
+        inner.running.len() + inner.order.iter().take_while(|(at, _)| *at <= now).count()
+    }
+}
+
+impl Inner {
+    fn schedule(&mut self, key: Key, at: Timestamp) {
+        match self.due.get(&key) {
+            Some(known) if *known <= at => return,
+            Some(known) => {
+                let known = *known;
+                self.order.remove(&(known, key.clone()));
+            }
+            None => {}
+        }
+        self.due.insert(key.clone(), at);
+        self.order.insert((at, key));
+    }
+}

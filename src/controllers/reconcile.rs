@@ -1,0 +1,110 @@
+//! One reconcile: judge, write what follows, write one status if it differs. The same steps for every kind.
+
+use super::context::Context;
+use super::error::Error;
+use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants};
+use super::{apply, events};
+use crate::api::{GROUP, VERSION};
+use crate::policy::status::{Applied, conditions};
+use crate::policy::{Decision, Entry, Key, Kind, earliest};
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, ResourceExt};
+use serde_json::json;
+
+/// The field manager of everything that the operator writes.
+pub const MANAGER: &str = "pimpernel";
+/// How often a status is written at most when nothing but a count changed.
+const COUNTS_EVERY: SignedDuration = SignedDuration::from_secs(1);
+
+/// Looks at one object. When to look again, if ever.
+pub async fn reconcile(key: &Key, context: &Context) -> Result<Option<Timestamp>, Error> {
+    match key.kind {
+        Kind::Tenant => step::<Tenants>(key, context).await,
+        Kind::Role => step::<Roles>(key, context).await,
+        Kind::Employee => step::<Employees>(key, context).await,
+        Kind::Impersonation => step::<Impersonations>(key, context).await,
+        Kind::PermissionCatalog => step::<Catalogs>(key, context).await,
+    }
+}
+
+async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timestamp>, Error> {
+    let now = context.clock.now().ok_or(Error::NoTime)?;
+    let directory = context.directory();
+    let Some(entry) = D::entry(&directory, &key.name) else {
+        apply::children(key, &[], context).await?;
+        return Ok(None);
+    };
+    let decision = D::decide(&key.name, &entry, &directory, now);
+    let applied = apply::children(key, &decision.children, context).await;
+    let told = match &applied {
+        Ok(applied) => applied.clone(),
+        Err(error) => Applied::Failed(error.reason(), error.to_string()),
+    };
+    let wake_at = report::<D>(key, &entry, &decision, (&told, now), context).await?;
+    match (applied?, told) {
+        (Applied::Complete, _) => Ok(earliest(decision.wake_at, wake_at)),
+        (Applied::Failed(..), told) => Err(Error::Withheld(told)),
+    }
+}
+
+/// Writes the status if it differs from the one that is stored. When to look again, if only counts differ.
+async fn report<D: Declared>(
+    key: &Key,
+    entry: &Entry<D::Spec>,
+    decision: &Decision<D::Status>,
+    (applied, now): (&Applied, Timestamp),
+    context: &Context,
+) -> Result<Option<Timestamp>, Error> {
+    let stored = context.observed.status_of(key).unwrap_or_default();
+    let previous: D::Status = serde_json::from_str(&stored).unwrap_or_default();
+    let mut status = decision.status.clone();
+    status.keep(&previous);
+    let stamp = (previous.conditions(), now);
+    let conditions = conditions(&decision.standing, decision.active.as_ref(), applied, entry.meta.generation, stamp);
+    status.observe(entry.meta.generation, conditions);
+    let text = serde_json::to_string(&status).map_err(Error::EncodeStatus)?;
+    if *text == *stored {
+        return Ok(None);
+    }
+    if json_equal(&status.without_counts(), &previous.without_counts())
+        && let Some(at) = context.observed.counted(key, now, COUNTS_EVERY)
+    {
+        return Ok(Some(at));
+    }
+    patch::<D>(key, &entry.meta.uid, &status, context).await?;
+    events::tell(key, &entry.meta.uid, &previous, &status, decision, context).await;
+    Ok(None)
+}
+
+fn json_equal<T: serde::Serialize>(a: &T, b: &T) -> bool {
+    serde_json::to_value(a).ok() == serde_json::to_value(b).ok()
+}
+
+/// The UID in the patch keeps it from another object of the same name.
+async fn patch<D: Declared>(key: &Key, uid: &str, status: &D::Status, context: &Context) -> Result<(), Error> {
+    let resource = ApiResource::erase::<D::Wire>(&());
+    let api: Api<DynamicObject> = if key.name.namespace.is_empty() {
+        Api::all_with(context.client.clone(), &resource)
+    } else {
+        Api::namespaced_with(context.client.clone(), &key.name.namespace, &resource)
+    };
+    let body = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": key.kind.as_str(),
+        "metadata": {"name": &*key.name.name, "uid": uid},
+        "status": status,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    match api.patch_status(&key.name.name, &params, &Patch::Apply(&body)).await {
+        Ok(written) => {
+            let version = written.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default();
+            let text = serde_json::to_string(status).map_err(Error::EncodeStatus)?;
+            context.observed.status(key, version, &text);
+            Ok(())
+        }
+        // Deleted, or deleted and made again, since it was judged: whoever is there now is looked at for itself.
+        Err(error) if super::error::answer(&error).is_some_and(|status| matches!(status.code, 404 | 409)) => Ok(()),
+        Err(error) => Err(Error::Status(error)),
+    }
+}

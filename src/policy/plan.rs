@@ -1,0 +1,64 @@
+//! From what exists to what should: which derived objects to write and which to remove, and in which order. Access is
+//! withdrawn before it is given, but nobody who keeps a right is without it for a moment.
+
+use super::children::{Body, Child, ChildId, ChildKind, Subject};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What to do, in this order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// To be removed first: nobody keeps anything by them.
+    pub withdraw: Vec<ChildId>,
+    /// To be written.
+    pub write: Vec<Child>,
+    /// To be removed last: bindings whose subjects have moved to another one.
+    pub tidy: Vec<ChildId>,
+}
+
+impl Plan {
+    /// Whether everything is as it should be.
+    pub fn is_empty(&self) -> bool {
+        self.withdraw.is_empty() && self.write.is_empty() && self.tidy.is_empty()
+    }
+}
+
+/// What to do to get from `observed` to `desired`.
+pub fn plan(desired: &[Child], observed: &BTreeMap<ChildId, Child>) -> Plan {
+    let wanted: BTreeSet<&ChildId> = desired.iter().map(|child| &child.id).collect();
+    let surplus = observed.values().filter(|child| !wanted.contains(&child.id));
+    let (tidy, withdraw): (Vec<&Child>, Vec<&Child>) = surplus.partition(|child| moved(child, desired));
+    let mut withdraw: Vec<ChildId> = withdraw.into_iter().map(|child| child.id.clone()).collect();
+    withdraw.sort_by_key(|id| (removal_rank(id.kind), id.clone()));
+    let mut write: Vec<Child> = desired.iter().filter(|child| observed.get(&child.id) != Some(child)).cloned().collect();
+    write.sort_by_key(|child| (grows(child, observed), child.id.clone()));
+    Plan { withdraw, write, tidy: tidy.into_iter().map(|child| child.id.clone()).collect() }
+}
+
+/// Rights go at once with a binding; an account's token would live on for a moment without it.
+fn removal_rank(kind: ChildKind) -> u8 {
+    match kind {
+        ChildKind::RoleBinding => 0,
+        ChildKind::ServiceAccount => 1,
+        ChildKind::Secret => 2,
+        ChildKind::Role => 3,
+    }
+}
+
+/// Bindings that only lose subjects are written first.
+fn grows(child: &Child, observed: &BTreeMap<ChildId, Child>) -> bool {
+    let (Some(now), Some(then)) = (subjects(child), observed.get(&child.id).and_then(subjects)) else { return true };
+    now.1.difference(then.1).next().is_some()
+}
+
+/// Whether somebody keeps the right that a surplus binding gives, by another binding.
+fn moved(child: &Child, desired: &[Child]) -> bool {
+    let Some((role, members)) = subjects(child) else { return false };
+    desired.iter().filter_map(subjects).any(|(other, kept)| other == role && !kept.is_disjoint(members))
+}
+
+fn subjects(child: &Child) -> Option<(&str, &BTreeSet<Subject>)> {
+    match &child.body {
+        Body::RoleBinding { role, subjects } => Some((role, subjects)),
+        Body::ServiceAccount | Body::Role(_) | Body::Secret { .. } => None,
+    }
+}

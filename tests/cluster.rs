@@ -1,0 +1,4 @@
+//! What users see on a real API server, with the built operator running under its own identity. One module a capability.
+
+#[path = "cluster/schema.rs"]
+mod schema;
