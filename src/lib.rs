@@ -1,1 +1,5 @@
-//! x
+//! Tenants, roles, employees and impersonation of a contact-centre cloud, as native Kubernetes RBAC.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "operator")]
+pub mod controllers;

@@ -1,0 +1,3 @@
+//! What talks to the API server on the operator's own account.
+
+pub mod clock;
