@@ -3,3 +3,5 @@
 
 #[cfg(feature = "operator")]
 pub mod controllers;
+#[cfg(feature = "operator")]
+pub mod webhook;

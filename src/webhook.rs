@@ -1,0 +1,4 @@
+//! The admission webhook: how it is reached and how it is trusted.
+
+pub mod certificates;
+pub mod tls;
