@@ -4,4 +4,8 @@
 #[cfg(feature = "operator")]
 pub mod controllers;
 #[cfg(feature = "operator")]
+pub mod health;
+#[cfg(feature = "operator")]
+pub mod telemetry;
+#[cfg(feature = "operator")]
 pub mod webhook;

@@ -173,6 +173,20 @@ async fn other_hosts_get_another_leaf_of_the_same_authority() {
 }
 
 #[tokio::test]
+async fn a_leaf_of_another_authority_is_replaced() {
+    let (server, elsewhere) = (Server::default(), Server::default());
+    let first = server.certificates(HOST).keep(NOW, None).await.unwrap();
+    elsewhere.certificates(HOST).keep(NOW, None).await.unwrap();
+    let foreign = elsewhere.secret.lock().unwrap().clone().unwrap();
+    for key in ["tls.crt", "tls.key"] {
+        server.secret.lock().unwrap().as_mut().unwrap()["data"][key] = foreign["data"][key].clone();
+    }
+    let issued = server.certificates(HOST).keep(NOW, None).await.unwrap();
+    assert!(trusted(&issued, HOST));
+    assert_eq!(issued.bundle, first.bundle);
+}
+
+#[tokio::test]
 async fn a_damaged_secret_is_made_anew() {
     for key in ["ca.crt", "ca.key", "tls.crt", "tls.key"] {
         let server = Server::default();
