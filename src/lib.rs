@@ -12,9 +12,21 @@
 //!                                  server-side apply, one status patch ◀── Decision
 //! ```
 //!
-//! Modules in reading order: [`api`] is what is on the wire, [`policy`] what it means, [`artifacts`] the files of the
-//! repository that are generated from the code.
+//! Modules in reading order: [`api`] is what is on the wire, [`policy`] what it means, `controllers` and `webhook` the
+//! two callers (feature `operator`), `operator` the wiring, [`artifacts`] the files of the repository that are generated
+//! from the code.
+#![forbid(unsafe_code)]
 
 pub mod api;
 pub mod artifacts;
+#[cfg(feature = "operator")]
+pub mod controllers;
+#[cfg(feature = "operator")]
+pub mod health;
+#[cfg(feature = "operator")]
+pub mod operator;
 pub mod policy;
+#[cfg(feature = "operator")]
+pub mod telemetry;
+#[cfg(feature = "operator")]
+pub mod webhook;

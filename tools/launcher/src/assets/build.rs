@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{PROGRAMS, Versions, module};
 use crate::process::{Program, last_lines, on_path};
-use crate::{Lifetime, interrupt, wait};
+use crate::{Lifetime, wait};
 
 const LIMIT: Duration = Duration::from_hours(1);
 
@@ -100,9 +100,12 @@ fn build_one(program: &'static str, folder: &Path, versions: &Versions) -> Resul
         progress.passed(started.elapsed());
         go.exited()
     });
-    let failed = !matches!(&status, Ok(status) if status.success());
-    progress.end(if failed { "failed" } else { "done" }, started.elapsed());
-    interrupt::check()?;
+    let how = match &status {
+        Ok(status) if status.success() => "done",
+        Ok(_) => "failed",
+        Err(_) => "stopped",
+    };
+    progress.end(how, started.elapsed());
     let status = status?;
     if !status.success() {
         bail!(

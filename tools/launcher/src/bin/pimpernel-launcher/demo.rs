@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use pimpernel_launcher::interrupt::Interrupted;
 use pimpernel_launcher::{Assets, ControlPlane, Operator, OperatorOptions, Options, Walk};
 
 use crate::{say, timed};
@@ -29,9 +30,11 @@ pub fn run(operator: &Path, walk: &Path) -> Result<()> {
     let started = Instant::now();
     let beside: Vec<PathBuf> = operator.parent().map(Path::to_path_buf).into_iter().collect();
     let steps = walk.run(&plane, &beside, &mut stdout().lock());
-    let steps = steps.inspect_err(|_| {
+    let steps = steps.inspect_err(|error| {
         let _ = stdout().flush();
-        say(format_args!("\nthe operator's log ends with\n{}", running.log_end()));
+        if !error.is::<Interrupted>() {
+            say(format_args!("\nthe operator's log ends with\n{}", running.log_end()));
+        }
     })?;
     say(format_args!(
         "\n{steps} steps came out as written in {:.1} s",
