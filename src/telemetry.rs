@@ -6,7 +6,7 @@ use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, util::TryInitError}
 
 mod metrics;
 
-pub use metrics::{EndReason, Kind, Metrics, Outcome, Verdict};
+pub use metrics::{Metrics, Outcome, Verdict};
 
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]

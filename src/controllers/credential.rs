@@ -73,12 +73,13 @@ async fn mint(account: &str, end: Timestamp, context: &Context) -> Result<(Strin
         let now = context.clock.now().ok_or(Error::NoTime)?;
         let seconds = life(now, end, excess).ok_or(Error::TooLate)?;
         let spec = TokenRequestSpec { expiration_seconds: Some(seconds), ..TokenRequestSpec::default() };
-        let request = TokenRequest { spec, ..TokenRequest::default() };
+        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
         let answer = api.create_token_request(account, &PostParams::default(), &request).await.map_err(Error::Refused)?;
-        let Some(status) = answer.status else { continue };
-        let over = overrun(status.expiration_timestamp.0, end);
+        let granted = answer.status.and_then(|status| Some((status.token?, status.expiration_timestamp?.0)));
+        let Some((token, expires)) = granted else { continue };
+        let over = overrun(expires, end);
         if over <= 0 {
-            return Ok((status.token, status.expiration_timestamp.0));
+            return Ok((token, expires));
         }
         excess += over + 1;
     }

@@ -13,7 +13,7 @@ pub async fn tell<S: Status>(key: &Key, uid: &str, previous: &S, status: &S, _: 
         && previous.ended().is_none()
     {
         let now = context.clock.now().unwrap_or(at);
-        context.metrics.session_ended(reason.as_str(), now.duration_since(at));
+        context.metrics.session_ended(reason, now.duration_since(at));
         publish(key, uid, (EventType::Normal, reason.as_str(), ready(status).map(|c| c.message.as_str())), context).await;
     }
     let wrong = |status: &S| {

@@ -215,7 +215,7 @@ where
     let config = watcher::Config::default().labels(&format!("{DERIVED}=true"));
     notes(api, config, Source::Derived(K::KIND), |object| {
         let child = Box::new(object.child()?);
-        Some(Fact::Derived { child, version: version_of(object.meta()) })
+        Some(Fact::Derived { child, version: version_of(object.metadata()) })
     })
 }
 

@@ -100,13 +100,13 @@ pub trait Derived {
     /// Its kind.
     const KIND: ChildKind;
     /// Its metadata.
-    fn meta(&self) -> &ObjectMeta;
+    fn metadata(&self) -> &ObjectMeta;
     /// What is in it.
     fn body(&self) -> Body;
 
     /// The whole.
     fn child(&self) -> Option<Child> {
-        let meta = self.meta();
+        let meta = self.metadata();
         let name = Name::new(meta.namespace.as_deref()?, meta.name.as_deref()?);
         let owner = owner(meta, &name);
         let ours = |(key, _): &(&String, &String)| [SESSION_END, SESSION_UID].contains(&key.as_str());
@@ -132,7 +132,7 @@ fn owner(meta: &ObjectMeta, name: &Name) -> Key {
 
 impl Derived for ServiceAccount {
     const KIND: ChildKind = ChildKind::ServiceAccount;
-    fn meta(&self) -> &ObjectMeta {
+    fn metadata(&self) -> &ObjectMeta {
         &self.metadata
     }
     fn body(&self) -> Body {
@@ -142,7 +142,7 @@ impl Derived for ServiceAccount {
 
 impl Derived for PartialObjectMeta<k8s_openapi::api::core::v1::Secret> {
     const KIND: ChildKind = ChildKind::Secret;
-    fn meta(&self) -> &ObjectMeta {
+    fn metadata(&self) -> &ObjectMeta {
         &self.metadata
     }
     fn body(&self) -> Body {
@@ -152,7 +152,7 @@ impl Derived for PartialObjectMeta<k8s_openapi::api::core::v1::Secret> {
 
 impl Derived for rbac::Role {
     const KIND: ChildKind = ChildKind::Role;
-    fn meta(&self) -> &ObjectMeta {
+    fn metadata(&self) -> &ObjectMeta {
         &self.metadata
     }
     fn body(&self) -> Body {
@@ -180,7 +180,7 @@ fn one_by_one(rule: &rbac::PolicyRule) -> Vec<Rule> {
 
 impl Derived for rbac::RoleBinding {
     const KIND: ChildKind = ChildKind::RoleBinding;
-    fn meta(&self) -> &ObjectMeta {
+    fn metadata(&self) -> &ObjectMeta {
         &self.metadata
     }
     fn body(&self) -> Body {

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use crate::policy::{Kind, Reason};
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
@@ -35,32 +36,10 @@ macro_rules! words {
 }
 
 words! {
-    /// A kind of object that is reconciled or reviewed.
-    Kind {
-        /// A tenant.
-        Tenant = "Tenant",
-        /// A role.
-        Role = "Role",
-        /// An employee.
-        Employee = "Employee",
-        /// A session.
-        Impersonation = "Impersonation",
-        /// A tenant's consent to a session.
-        ImpersonationConsent = "ImpersonationConsent",
-        /// The permissions of an application.
-        PermissionCatalog = "PermissionCatalog",
-        /// An entry of the history.
-        ChangeRecord = "ChangeRecord",
-    }
-}
-
-words! {
     /// How a reconcile ended.
     Outcome {
-        /// Everything was as it should be, nothing was written.
-        Unchanged = "unchanged",
-        /// Something was written.
-        Changed = "changed",
+        /// What was declared is true.
+        Done = "done",
         /// It failed and is tried again.
         Failed = "failed",
         /// It took too long and is tried again.
@@ -82,13 +61,15 @@ words! {
     }
 }
 
-/// Why a session ended: a word of the closed enum of end reasons.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct EndReason(pub &'static str);
-
-impl EncodeLabelValue for EndReason {
+impl EncodeLabelValue for Kind {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        encoder.write_str(self.0)
+        encoder.write_str(self.as_str())
+    }
+}
+
+impl EncodeLabelValue for Reason {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        encoder.write_str(self.as_str())
     }
 }
 
@@ -111,7 +92,7 @@ struct ReviewLabels {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndLabel {
-    reason: EndReason,
+    reason: Reason,
 }
 
 /// No labels. A family of these is one series that appears when it is first set.
@@ -202,7 +183,7 @@ impl Metrics {
     }
 
     /// A session's access was withdrawn, so long after it was due. Before it was due is not late.
-    pub fn session_ended(&self, reason: EndReason, late: SignedDuration) {
+    pub fn session_ended(&self, reason: Reason, late: SignedDuration) {
         self.series.session_endings.get_or_create(&EndLabel { reason }).inc();
         self.series.session_end_lateness.observe(late.as_secs_f64().max(0.0));
     }
@@ -324,7 +305,7 @@ mod tests {
         metrics.reconciled(Kind::Role, Outcome::Changed, Duration::from_millis(20));
         metrics.reviewed(Kind::Employee, Verdict::Refused, Duration::from_micros(300));
         metrics.open_sessions(3);
-        metrics.session_ended(EndReason("Expired"), SignedDuration::from_millis(700));
+        metrics.session_ended(Reason("Expired"), SignedDuration::from_millis(700));
         metrics.leader(true);
         metrics.clock_skew(SignedDuration::from_millis(-1500));
         metrics.certificate_expiry(Timestamp::constant(1_795_420_800, 0));
@@ -371,7 +352,7 @@ mod tests {
     #[test]
     fn a_session_that_ended_before_it_was_due_is_not_late() {
         let metrics = Metrics::new();
-        metrics.session_ended(EndReason("Stopped"), SignedDuration::from_secs(-600));
+        metrics.session_ended(Reason("Stopped"), SignedDuration::from_secs(-600));
         assert!(exported(&metrics).contains("pimpernel_session_end_lateness_seconds_sum 0.0"));
     }
 }

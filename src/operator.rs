@@ -1,0 +1,324 @@
+//! The operator as a program: its settings, and how its parts are put together.
+
+use crate::artifacts::{OPERATOR, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE};
+use crate::controllers::clock::ServerClock;
+use crate::controllers::context::Context;
+use crate::controllers::lease::{Elector, Outcome, Seat, Timing};
+use crate::controllers::{gather, lanes};
+use crate::health::{self, Gate, Readiness};
+use crate::policy::Settings;
+use crate::telemetry::{self, LogFormat, Metrics};
+use crate::webhook::review::{Reviewer, router};
+use crate::webhook::{certificates, configuration, registration, tls};
+use anyhow::{Context as _, Result, bail};
+use clap::{Parser, Subcommand};
+use jiff::SignedDuration;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{Api, PostParams};
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How often the webhook's registration is compared with what it should be.
+const REGISTRATION: SignedDuration = SignedDuration::from_secs(30);
+/// How long work that is under way may take after the operator was told to stop.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// Turns tenants, roles, employees and impersonations into native rights that end by themselves.
+#[derive(Parser)]
+#[command(name = "pimpernel-operator", version)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the operator until it is told to stop.
+    Run(Box<Run>),
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// Where the API server reaches the webhook, such as https://HOST:PORT. The operator then registers it there, and the
+    /// admission policies. Absent: no webhook.
+    #[arg(long)]
+    webhook_url: Option<String>,
+    /// Where the webhook listens.
+    #[arg(long, default_value = "127.0.0.1:9443")]
+    webhook_listen: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are answered.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    http_listen: SocketAddr,
+    /// The operator's own namespace. It must exist.
+    #[arg(long, default_value = OPERATOR_NAMESPACE)]
+    namespace: String,
+    /// The namespace of the sessions' accounts. It must exist.
+    #[arg(long, default_value = SESSIONS_NAMESPACE)]
+    sessions_namespace: String,
+    /// Whether impersonation is allowed at all; `disabled` also ends the sessions that are open.
+    #[arg(long, default_value = "enabled", value_parser = ["enabled", "disabled"])]
+    impersonation: String,
+    /// How long the leader's Lease lasts without renewal.
+    #[arg(long, default_value = "15s", value_parser = duration)]
+    lease_duration: Duration,
+    /// How long the leader tries to renew before it gives up.
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    renew_deadline: Duration,
+    /// How often leadership is renewed or sought.
+    #[arg(long, default_value = "2s", value_parser = duration)]
+    retry_period: Duration,
+    /// Who this process is, for people who look at the Lease.
+    #[arg(long, env = "HOSTNAME", default_value = OPERATOR)]
+    identity: String,
+    /// Log lines for people or for programs.
+    #[arg(long, default_value = "text")]
+    log_format: LogFormat,
+    /// Which log lines, such as `info,pimpernel=debug`.
+    #[arg(long, env = "PIMPERNEL_LOG", default_value = "info")]
+    log: String,
+}
+
+/// Does what the arguments say, until it is told to stop or a part of it fails.
+pub async fn main(arguments: Arguments) -> Result<()> {
+    let Command::Run(run) = arguments.command;
+    telemetry::init(run.log_format, &run.log)?;
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        bail!("another TLS provider is installed already");
+    }
+    let parts = Arc::new(Parts::new(*run).await?);
+    let (stop, stopped) = watch::channel(false);
+    let mut running = JoinSet::new();
+    running.spawn(parts.clone().gather(stopped.clone()));
+    running.spawn(parts.clone().health(stopped.clone()));
+    running.spawn(parts.clone().lead(stopped.clone()));
+    if parts.run.webhook_url.is_some() {
+        running.spawn(parts.clone().webhook(stopped));
+    }
+    tokio::select! {
+        told = told_to_stop() => told?,
+        Some(ended) = running.join_next() => {
+            ended.context("a part of the operator panicked")??;
+            bail!("a part of the operator ended by itself");
+        }
+    }
+    tracing::info!("told to stop");
+    stop.send_replace(true);
+    let rest = async {
+        while let Some(ended) = running.join_next().await {
+            ended.context("a part of the operator panicked")??;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(GRACE, rest).await.context("work under way did not end in time")?
+}
+
+async fn told_to_stop() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// What the running parts share.
+struct Parts {
+    run: Run,
+    user: String,
+    context: Arc<Context>,
+    readiness: Readiness,
+    /// For the Lease: a renewal repeated late is worse than one that fails.
+    impatient: Client,
+}
+
+impl Parts {
+    async fn new(run: Run) -> Result<Self> {
+        let clock = ServerClock::new();
+        let config = Config::infer().await.context("finding the cluster: set KUBECONFIG, or run in a cluster")?;
+        let client = client(config.clone(), &clock)?;
+        let impatient = client_without_retry(config, &clock)?;
+        let user = who_am_i(&client).await.context("asking the API server who the operator is")?;
+        tracing::info!(user, version = env!("CARGO_PKG_VERSION"), "started");
+        let settings = Settings {
+            operator_namespace: run.namespace.as_str().into(),
+            sessions_namespace: run.sessions_namespace.as_str().into(),
+            impersonation: run.impersonation == "enabled",
+        };
+        let gates = [Gate::Caches, Gate::Certificate, Gate::Registration];
+        let counts = |gate: &Gate| *gate == Gate::Caches || run.webhook_url.is_some();
+        let readiness = Readiness::of(gates.into_iter().filter(counts));
+        let context = Arc::new(Context::new(client, clock, settings, Metrics::new()));
+        Ok(Self { run, user, context, readiness, impatient })
+    }
+
+    async fn gather(self: Arc<Self>, mut stopped: watch::Receiver<bool>) -> Result<()> {
+        let mut snapshots = self.context.snapshots();
+        let complete = async {
+            if snapshots.wait_for(|snapshot| snapshot.complete).await.is_ok() {
+                self.readiness.open(Gate::Caches);
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = gather::run(self.context.clone()) => bail!("the watches ended by themselves"),
+            () = complete => Ok(()),
+            _ = stopped.wait_for(|asked| *asked) => Ok(()),
+        }
+    }
+
+    async fn health(self: Arc<Self>, stopped: watch::Receiver<bool>) -> Result<()> {
+        let registry = self.context.metrics.registry();
+        Ok(health::serve(self.run.http_listen, self.readiness.clone(), registry, stopped).await?)
+    }
+
+    /// Competes for the Lease, works while it is held, and gives it back when the work is over.
+    async fn lead(self: Arc<Self>, mut stopped: watch::Receiver<bool>) -> Result<()> {
+        let seat = Seat {
+            namespace: self.run.namespace.clone(),
+            name: OPERATOR.to_owned(),
+            identity: self.run.identity.clone(),
+        };
+        let timing = Timing {
+            lease_duration: self.run.lease_duration,
+            renew_deadline: self.run.renew_deadline,
+            retry_period: self.run.retry_period,
+        };
+        let elector = Elector::new(self.impatient.clone(), self.context.clock.clone(), seat, timing)?;
+        let mut leadership = elector.leadership();
+        let (release, released) = watch::channel(false);
+        let elected = tokio::spawn(elector.run(released));
+        let metrics = &self.context.metrics;
+        let mut snapshots = self.context.snapshots();
+        let ready = async {
+            let _ = leadership.wait_for(|leads| *leads).await;
+            metrics.leader(true);
+            let _ = snapshots.wait_for(|snapshot| snapshot.complete).await;
+        };
+        let leads = tokio::select! {
+            () = ready => true,
+            _ = stopped.wait_for(|asked| *asked) => false,
+        };
+        if leads {
+            tokio::select! {
+                () = lanes::run(self.context.clone(), stopped) => {}
+                _ = leadership.wait_for(|leads| !*leads) => bail!("leadership was lost"),
+            }
+        }
+        metrics.leader(false);
+        release.send_replace(true);
+        match elected.await.context("the elector panicked")? {
+            Outcome::Released => Ok(()),
+            Outcome::Lost => bail!("leadership was lost"),
+        }
+    }
+
+    /// Serves the webhook, and keeps certificate and registration as they should be.
+    async fn webhook(self: Arc<Self>, stopped: watch::Receiver<bool>) -> Result<()> {
+        let url = self.run.webhook_url.clone().unwrap_or_default();
+        let host = host_of(&url).with_context(|| format!("--webhook-url `{url}` is not https://HOST:PORT"))?;
+        let keeper = certificates::Certificates::new(self.context.client.clone(), &self.run.namespace, vec![host]);
+        let now = self.context.clock.now().context("the time of the API server is not known")?;
+        let mut issued = keeper.keep(now, None).await?;
+        let served = tls::config(&issued)?;
+        let snapshots = self.context.snapshots();
+        let directory = move || {
+            let snapshot = snapshots.borrow();
+            snapshot.complete.then(|| snapshot.directory.clone())
+        };
+        let reviewer = Reviewer {
+            directory: Arc::new(directory),
+            clock: self.context.clock.clone(),
+            metrics: self.context.metrics.clone(),
+        };
+        let serving = tls::serve(self.run.webhook_listen, served.clone(), router(reviewer), stopped);
+        let keeping = async {
+            self.readiness.open(Gate::Certificate);
+            loop {
+                self.context.metrics.certificate_expiry(issued.expires);
+                let in_place = match self.register(&url, &issued.bundle).await {
+                    Ok(in_place) => in_place,
+                    Err(error) => {
+                        tracing::warn!(%error, "the webhook could not be registered, trying again");
+                        false
+                    }
+                };
+                if in_place {
+                    self.readiness.open(Gate::Registration);
+                    let next = self.context.clock.now().unwrap_or(now).saturating_add(REGISTRATION)?;
+                    self.context.clock.sleep_until(next.min(issued.look_again)).await;
+                }
+                let now = self.context.clock.now().unwrap_or(now);
+                issued = keeper.keep(now, in_place.then_some(issued.bundle.as_str())).await?;
+                tls::reload(&served, &issued)?;
+                if let Some(skew) = self.context.clock.skew() {
+                    self.context.metrics.clock_skew(skew);
+                }
+            }
+        };
+        let kept: Result<()> = tokio::select! {
+            served = serving => return Ok(served?),
+            kept = keeping => kept,
+        };
+        kept
+    }
+
+    /// Whether configuration and policies were found as they should be; otherwise they are written.
+    async fn register(&self, url: &str, bundle: &str) -> Result<bool> {
+        let names = registration::Names {
+            operator_user: self.user.clone(),
+            operator_namespace: self.run.namespace.clone(),
+            sessions_namespace: self.run.sessions_namespace.clone(),
+        };
+        let mut desired = registration::policies(&names)?;
+        desired.push(registration::with_bundle(configuration::configuration(url, &self.user), bundle));
+        Ok(registration::apply(&self.context.client, &desired).await? == 0)
+    }
+}
+
+fn client(config: Config, clock: &ServerClock) -> Result<Client> {
+    Ok(ClientBuilder::try_from(config)?.with_layer(clock).build())
+}
+
+fn client_without_retry(mut config: Config, clock: &ServerClock) -> Result<Client> {
+    config.default_retry = false;
+    client(config, clock)
+}
+
+async fn who_am_i(client: &Client) -> Result<String> {
+    let api: Api<SelfSubjectReview> = Api::all(client.clone());
+    let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
+    review.status.and_then(|status| status.user_info?.username).context("the answer names nobody")
+}
+
+/// The host of `https://HOST:PORT`, for the certificate.
+fn host_of(url: &str) -> Option<String> {
+    let authority = url.strip_prefix("https://")?.split('/').next()?;
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    (!host.is_empty()).then(|| host.trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
+/// A length of time in whole hours, minutes and seconds, such as `15s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = crate::api::Duration::new(text).seconds().map_err(|error| error.to_string())?;
+    u64::try_from(seconds).map(Duration::from_secs).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_the_webhook_is_read_from_its_address() {
+        assert_eq!(host_of("https://127.0.0.1:9443").as_deref(), Some("127.0.0.1"));
+        assert_eq!(host_of("https://operator.example:443/").as_deref(), Some("operator.example"));
+        assert_eq!(host_of("https://[::1]:9443").as_deref(), Some("::1"));
+        assert_eq!(host_of("http://127.0.0.1:9443"), None);
+    }
+}

@@ -1,0 +1,162 @@
+//! A review becomes a question to the rules, and their answer a review. Written on the assumption that its memory may be
+//! stale: a request may be refused that would be right a moment later (the writer tries again), and one may be admitted
+//! that is wrong by now (the reconciler judges again and gives it no effect). While its memory is not complete it refuses
+//! everything. It asks nobody: no request leaves the handler.
+
+use super::configuration::PATH;
+use crate::controllers::clock::ServerClock;
+use crate::policy::admission::{Answer, Change, Request, Subject, admit};
+use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation};
+use crate::telemetry::{Metrics, Verdict};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
+use kube::core::response::{Status, StatusCause, StatusDetails, StatusSummary};
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The largest review that is read: an object of the largest size that the API server stores, old and new, with room.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// What a handler has at hand.
+#[derive(Clone)]
+pub struct Reviewer {
+    /// What is known; none while not every list has been read to its end.
+    pub directory: Arc<dyn Fn() -> Option<Arc<Directory>> + Send + Sync>,
+    /// The API server's time.
+    pub clock: ServerClock,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The routes of the webhook.
+pub fn router(reviewer: Reviewer) -> Router {
+    Router::new().route(PATH, post(handle)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(reviewer)
+}
+
+async fn handle(State(reviewer): State<Reviewer>, body: Bytes) -> Response {
+    let began = Instant::now();
+    let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(&body);
+    let request: Option<AdmissionRequest<DynamicObject>> = review.ok().and_then(|review| review.try_into().ok());
+    let Some(request) = request else {
+        return (StatusCode::BAD_REQUEST, "not an AdmissionReview\n").into_response();
+    };
+    let kind = Kind::of(&request.kind.kind);
+    let (response, verdict) = answer(&request, kind, &reviewer);
+    if let Some(kind) = kind {
+        reviewer.metrics.reviewed(kind, verdict, began.elapsed());
+    }
+    Json(response.into_review()).into_response()
+}
+
+fn answer(request: &AdmissionRequest<DynamicObject>, kind: Option<Kind>, reviewer: &Reviewer) -> (AdmissionResponse, Verdict) {
+    let mut response = AdmissionResponse::from(request);
+    let (Some(directory), Some(now)) = ((reviewer.directory)(), reviewer.clock.now()) else {
+        let message = "the operator has not read everything that it must know to judge this: try again in a moment";
+        return (refused(response, 503, "ServiceUnavailable", &[Violation::whole(Reason::NotReadyYet, "", message)]), Verdict::Failed);
+    };
+    let answer = match kind.map(|kind| question(request, kind)) {
+        Some(Ok(question)) => judge(&question, &directory, now),
+        Some(Err(violation)) => Answer { violations: vec![violation], warnings: vec![] },
+        None => {
+            let message = format!("kind `{}` is not one that is judged here", request.kind.kind);
+            Answer { violations: vec![Violation::whole(Reason::InvalidSpec, "kind", message)], warnings: vec![] }
+        }
+    };
+    if answer.violations.is_empty() {
+        response.warnings = (!answer.warnings.is_empty()).then_some(answer.warnings);
+        return (response, Verdict::Allowed);
+    }
+    for violation in &answer.violations {
+        tracing::info!(user = request.user_info.username, kind = request.kind.kind, namespace = request.namespace, name = request.name, reason = %violation.reason, field = violation.field, "refused");
+    }
+    let (code, reason) = if answer.violations.iter().any(|v| concerns_writer(v.reason)) { (403, "Forbidden") } else { (422, "Invalid") };
+    (refused(response, code, reason, &answer.violations), Verdict::Refused)
+}
+
+fn judge(question: &Request, directory: &Directory, now: Timestamp) -> Answer {
+    admit(question, directory, now)
+}
+
+/// Whether it is the writer who may not, rather than the object that is wrong.
+fn concerns_writer(reason: Reason) -> bool {
+    matches!(reason, Reason::NotEntitled | Reason::OwnTenant | Reason::NotTheImpersonator)
+}
+
+/// A refusal with one line a violation; the causes carry the fields for programs.
+fn refused(mut response: AdmissionResponse, code: u16, reason: &str, violations: &[Violation]) -> AdmissionResponse {
+    let line = |violation: &Violation| {
+        if violation.field.is_empty() { violation.message.clone() } else { violation.to_string() }
+    };
+    let message = violations.iter().map(line).collect::<Vec<_>>().join("\n");
+    let causes = violations
+        .iter()
+        .map(|violation| StatusCause {
+            reason: violation.reason.to_string(),
+            message: violation.message.clone(),
+            field: violation.field.clone(),
+        })
+        .collect();
+    response.allowed = false;
+    response.result = Status {
+        status: Some(StatusSummary::Failure),
+        code,
+        message,
+        reason: reason.to_owned(),
+        details: Some(StatusDetails {
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+            causes,
+            retry_after_seconds: 0,
+        }),
+        metadata: None,
+    };
+    response
+}
+
+fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind) -> Result<Request, Violation> {
+    let subject = match kind {
+        Kind::Tenant => Subject::Tenant(change(request)?),
+        Kind::Role => Subject::Role(change(request)?),
+        Kind::Employee => Subject::Employee(change(request)?),
+        Kind::Impersonation => Subject::Impersonation(change(request)?, request.old_object.as_ref().map(meta)),
+        Kind::PermissionCatalog => Subject::Catalog(change(request)?),
+    };
+    let user = request.user_info.username.as_deref().unwrap_or_default().into();
+    let namespace = request.namespace.as_deref().unwrap_or_default();
+    Ok(Request { name: Name::new(namespace, request.name.as_str()), subject, user })
+}
+
+fn change<S: DeserializeOwned>(request: &AdmissionRequest<DynamicObject>) -> Result<Change<S>, Violation> {
+    let new = if request.operation == Operation::Delete { None } else { request.object.as_ref() };
+    // What is stored and cannot be read is no reason to refuse what mends it.
+    let old = request.old_object.as_ref().and_then(|object| spec(object).ok());
+    Ok(Change { old, new: new.map(spec).transpose()? })
+}
+
+fn spec<S: DeserializeOwned>(object: &DynamicObject) -> Result<S, Violation> {
+    let spec = object.data.get("spec").cloned().unwrap_or_default();
+    serde_json::from_value(spec).map_err(|error| {
+        Violation::whole(Reason::InvalidSpec, "spec", format!("cannot be read: {error}; correct the object"))
+    })
+}
+
+fn meta(object: &DynamicObject) -> Meta {
+    Meta {
+        uid: object.metadata.uid.as_deref().unwrap_or_default().into(),
+        generation: object.metadata.generation.unwrap_or_default(),
+        created: object.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        deleting: object.metadata.deletion_timestamp.is_some(),
+        ended: None,
+    }
+}
+
