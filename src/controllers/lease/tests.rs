@@ -67,6 +67,14 @@ impl Competitor {
     }
 }
 
+/// The outcome; panics if there is none within the hour, on the paused clock.
+async fn ended(outcome: JoinHandle<Outcome>) -> Outcome {
+    tokio::time::timeout(Duration::from_hours(1), outcome)
+        .await
+        .unwrap()
+        .unwrap()
+}
+
 /// Watches two competitors for a while; panics if ever both lead.
 async fn never_both(one: &Competitor, other: &Competitor, span: Duration) {
     let began = Instant::now();
@@ -146,7 +154,7 @@ async fn a_leader_cut_off_steps_down_before_the_other_takes_over() {
                 cut.elapsed()
             );
             assert!(!other.leads());
-            assert_eq!(one.outcome.await.unwrap(), Outcome::Lost);
+            assert_eq!(ended(one.outcome).await, Outcome::Lost);
             other.led().await;
             assert!(
                 cut.elapsed() < TIMING.lease_duration + 2 * TIMING.retry_period,
@@ -178,7 +186,7 @@ async fn clean_shutdown_hands_over_within_one_retry() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     one.shutdown.send_replace(true);
     let asked = Instant::now();
-    assert_eq!(one.outcome.await.unwrap(), Outcome::Released);
+    assert_eq!(ended(one.outcome).await, Outcome::Released);
     assert_eq!(server.holder().as_deref(), Some(""));
     assert!(!*one.leads.borrow());
     other.led().await;
@@ -193,7 +201,7 @@ async fn shutdown_of_a_follower_leaves_the_lease_alone() {
     let other = Competitor::start(&server, "andrew");
     tokio::time::sleep(Duration::from_secs(5)).await;
     other.shutdown.send_replace(true);
-    assert_eq!(other.outcome.await.unwrap(), Outcome::Released);
+    assert_eq!(ended(other.outcome).await, Outcome::Released);
     assert_eq!(server.holder().as_ref(), Some(&one.holder));
     assert!(one.leads());
 }
@@ -205,7 +213,7 @@ async fn a_stranger_in_the_lease_ends_leadership_at_the_next_renewal() {
     one.led().await;
     server.held_by("stranger");
     let taken = Instant::now();
-    assert_eq!(one.outcome.await.unwrap(), Outcome::Lost);
+    assert_eq!(ended(one.outcome).await, Outcome::Lost);
     assert!(taken.elapsed() <= TIMING.retry_period);
     assert!(!*one.leads.borrow());
     assert_eq!(
@@ -222,7 +230,7 @@ async fn a_conflict_on_renewal_ends_leadership() {
     one.led().await;
     let ours = server.lease.lock().unwrap().clone();
     *server.interference.lock().unwrap() = ours;
-    assert_eq!(one.outcome.await.unwrap(), Outcome::Lost);
+    assert_eq!(ended(one.outcome).await, Outcome::Lost);
     assert!(!*one.leads.borrow());
 }
 
