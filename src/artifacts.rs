@@ -57,9 +57,17 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
 }
 
 fn read(name: &'static str, text: &str) -> Result<Catalog, Error> {
-    let wire: PermissionCatalog = serde_yaml::from_str(text).map_err(|error| Error::Catalog(name, error.to_string()))?;
+    let wire: PermissionCatalog =
+        serde_yaml::from_str(text).map_err(|error| Error::Catalog(name, error.to_string()))?;
     catalog::parse(name, &wire.spec).map_err(|violations| {
-        Error::Catalog(name, violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        Error::Catalog(
+            name,
+            violations
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("; "),
+        )
     })
 }
 
@@ -73,14 +81,29 @@ fn yaml<T: Serialize>(path: &str, documents: &[T]) -> Result<String, Error> {
 /// so it must hold them itself.
 fn everywhere() -> Vec<Rule> {
     let read = ["get", "list", "watch"];
-    let kinds = ["tenants", "roles", "employees", "impersonations", "impersonationconsents", "permissioncatalogs"];
-    let mut rules = vec![Rule::new(api::GROUP, "impersonations", &["create", "get", "list", "patch", "update", "watch"])];
+    let kinds = [
+        "tenants",
+        "roles",
+        "employees",
+        "impersonations",
+        "impersonationconsents",
+        "permissioncatalogs",
+    ];
+    let mut rules = vec![Rule::new(
+        api::GROUP,
+        "impersonations",
+        &["create", "get", "list", "patch", "update", "watch"],
+    )];
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, kind, &read)));
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, &format!("{kind}/status"), &["patch"])));
     let write = ["create", "delete", "get", "list", "patch", "watch"];
     rules.extend(["roles", "rolebindings"].map(|kind| Rule::new("rbac.authorization.k8s.io", kind, &write)));
     rules.push(Rule::new("events.k8s.io", "events", &["create", "patch"]));
-    let admission = ["validatingwebhookconfigurations", "validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+    let admission = [
+        "validatingwebhookconfigurations",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+    ];
     rules.extend(admission.map(|kind| Rule::new("admissionregistration.k8s.io", kind, &["create", "get", "patch"])));
     crate::policy::children::merged(rules)
 }
@@ -97,12 +120,24 @@ fn operator() -> Result<String, Error> {
         Rule::new("", "secrets", &["create", "get", "list", "update", "watch"]),
         Rule::new("coordination.k8s.io", "leases", &["create", "get", "update"]),
     ];
-    let mut text = yaml(path, &[cluster_role(OPERATOR, &everywhere())])? + "---\n" + &yaml(path, &[cluster_binding(OPERATOR)])?;
+    let mut text =
+        yaml(path, &[cluster_role(OPERATOR, &everywhere())])? + "---\n" + &yaml(path, &[cluster_binding(OPERATOR)])?;
     for (namespace, rules) in [(SESSIONS_NAMESPACE, &sessions[..]), (OPERATOR_NAMESPACE, &own[..])] {
-        let metadata = ObjectMeta { name: Some(OPERATOR.into()), namespace: Some(namespace.into()), ..ObjectMeta::default() };
+        let metadata = ObjectMeta {
+            name: Some(OPERATOR.into()),
+            namespace: Some(namespace.into()),
+            ..ObjectMeta::default()
+        };
         let rules = Some(rules.iter().map(Rule::to_rbac).collect());
-        let role = rbac::Role { metadata: metadata.clone(), rules };
-        let binding = rbac::RoleBinding { metadata, role_ref: reference("Role", OPERATOR), subjects: Some(vec![user()]) };
+        let role = rbac::Role {
+            metadata: metadata.clone(),
+            rules,
+        };
+        let binding = rbac::RoleBinding {
+            metadata,
+            role_ref: reference("Role", OPERATOR),
+            subjects: Some(vec![user()]),
+        };
         text = text + "---\n" + &yaml(path, &[role])? + "---\n" + &yaml(path, &[binding])?;
     }
     Ok(text)
@@ -110,7 +145,10 @@ fn operator() -> Result<String, Error> {
 
 fn cluster_role(name: &str, rules: &[Rule]) -> rbac::ClusterRole {
     rbac::ClusterRole {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
         rules: Some(rules.iter().map(Rule::to_rbac).collect()),
         ..rbac::ClusterRole::default()
     }
@@ -118,14 +156,21 @@ fn cluster_role(name: &str, rules: &[Rule]) -> rbac::ClusterRole {
 
 fn cluster_binding(name: &str) -> rbac::ClusterRoleBinding {
     rbac::ClusterRoleBinding {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
         role_ref: reference("ClusterRole", name),
         subjects: Some(vec![user()]),
     }
 }
 
 fn reference(kind: &str, name: &str) -> rbac::RoleRef {
-    rbac::RoleRef { api_group: Some("rbac.authorization.k8s.io".into()), kind: kind.to_owned(), name: name.to_owned() }
+    rbac::RoleRef {
+        api_group: Some("rbac.authorization.k8s.io".into()),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    }
 }
 
 fn user() -> rbac::Subject {

@@ -115,7 +115,9 @@ pub async fn main(arguments: Arguments) -> Result<()> {
         }
         Ok(())
     };
-    tokio::time::timeout(GRACE, rest).await.context("work under way did not end in time")?
+    tokio::time::timeout(GRACE, rest)
+        .await
+        .context("work under way did not end in time")?
 }
 
 async fn told_to_stop() -> Result<()> {
@@ -141,10 +143,14 @@ struct Parts {
 impl Parts {
     async fn new(run: Run) -> Result<Self> {
         let clock = ServerClock::new();
-        let config = Config::infer().await.context("finding the cluster: set KUBECONFIG, or run in a cluster")?;
+        let config = Config::infer()
+            .await
+            .context("finding the cluster: set KUBECONFIG, or run in a cluster")?;
         let client = client(config.clone(), &clock)?;
         let impatient = client_without_retry(config, &clock)?;
-        let user = who_am_i(&client).await.context("asking the API server who the operator is")?;
+        let user = who_am_i(&client)
+            .await
+            .context("asking the API server who the operator is")?;
         tracing::info!(user, version = env!("CARGO_PKG_VERSION"), "started");
         let settings = Settings {
             operator_namespace: run.namespace.as_str().into(),
@@ -155,7 +161,13 @@ impl Parts {
         let counts = |gate: &Gate| *gate == Gate::Caches || run.webhook_url.is_some();
         let readiness = Readiness::of(gates.into_iter().filter(counts));
         let context = Arc::new(Context::new(client, clock, settings, Metrics::new()));
-        Ok(Self { run, user, context, readiness, impatient })
+        Ok(Self {
+            run,
+            user,
+            context,
+            readiness,
+            impatient,
+        })
     }
 
     async fn gather(self: Arc<Self>, mut stopped: watch::Receiver<bool>) -> Result<()> {
@@ -224,7 +236,11 @@ impl Parts {
         let url = self.run.webhook_url.clone().unwrap_or_default();
         let host = host_of(&url).with_context(|| format!("--webhook-url `{url}` is not https://HOST:PORT"))?;
         let keeper = certificates::Certificates::new(self.context.client.clone(), &self.run.namespace, vec![host]);
-        let now = self.context.clock.now().context("the time of the API server is not known")?;
+        let now = self
+            .context
+            .clock
+            .now()
+            .context("the time of the API server is not known")?;
         let mut issued = keeper.keep(now, None).await?;
         let served = tls::config(&issued)?;
         let snapshots = self.context.snapshots();
@@ -277,7 +293,10 @@ impl Parts {
             sessions_namespace: self.run.sessions_namespace.clone(),
         };
         let mut desired = registration::policies(&names)?;
-        desired.push(registration::with_bundle(configuration::configuration(url, &self.user), bundle));
+        desired.push(registration::with_bundle(
+            configuration::configuration(url, &self.user),
+            bundle,
+        ));
         Ok(registration::apply(&self.context.client, &desired).await? == 0)
     }
 }
@@ -293,8 +312,13 @@ fn client_without_retry(mut config: Config, clock: &ServerClock) -> Result<Clien
 
 async fn who_am_i(client: &Client) -> Result<String> {
     let api: Api<SelfSubjectReview> = Api::all(client.clone());
-    let review = api.create(&PostParams::default(), &SelfSubjectReview::default()).await?;
-    review.status.and_then(|status| status.user_info?.username).context("the answer names nobody")
+    let review = api
+        .create(&PostParams::default(), &SelfSubjectReview::default())
+        .await?;
+    review
+        .status
+        .and_then(|status| status.user_info?.username)
+        .context("the answer names nobody")
 }
 
 /// The host of `https://HOST:PORT`, for the certificate.
@@ -306,8 +330,12 @@ fn host_of(url: &str) -> Option<String> {
 
 /// A length of time in whole hours, minutes and seconds, such as `15s`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let seconds = crate::api::Duration::new(text).seconds().map_err(|error| error.to_string())?;
-    u64::try_from(seconds).map(Duration::from_secs).map_err(|error| error.to_string())
+    let seconds = crate::api::Duration::new(text)
+        .seconds()
+        .map_err(|error| error.to_string())?;
+    u64::try_from(seconds)
+        .map(Duration::from_secs)
+        .map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -317,7 +345,10 @@ mod tests {
     #[test]
     fn the_host_of_the_webhook_is_read_from_its_address() {
         assert_eq!(host_of("https://127.0.0.1:9443").as_deref(), Some("127.0.0.1"));
-        assert_eq!(host_of("https://operator.example:443/").as_deref(), Some("operator.example"));
+        assert_eq!(
+            host_of("https://operator.example:443/").as_deref(),
+            Some("operator.example")
+        );
         assert_eq!(host_of("https://[::1]:9443").as_deref(), Some("::1"));
         assert_eq!(host_of("http://127.0.0.1:9443"), None);
     }

@@ -59,14 +59,28 @@ fn role_of(child: &Child) -> Option<&str> {
 
 /// Whether the API server refused because it would have handed out what the operator does not have.
 fn is_escalation(error: &kube::Error) -> bool {
-    answer(error).is_some_and(|status| status.code == 403 && status.message.contains("attempting to grant RBAC permissions not currently held"))
+    answer(error).is_some_and(|status| {
+        status.code == 403
+            && status
+                .message
+                .contains("attempting to grant RBAC permissions not currently held")
+    })
 }
 
 /// Gives what the operator has of `role` to those who should have it, and takes the rest from everybody: the bindings go
 /// first, then the role is cut down, then the bindings are made again.
-async fn withhold(role: &str, desired: &[Child], observed: &BTreeMap<ChildId, Child>, context: &Context) -> Result<Applied, Error> {
+async fn withhold(
+    role: &str,
+    desired: &[Child],
+    observed: &BTreeMap<ChildId, Child>,
+    context: &Context,
+) -> Result<Applied, Error> {
     let concerned = |child: &&Child| role_of(child) == Some(role);
-    for binding in observed.values().filter(concerned).filter(|child| child.id.kind == ChildKind::RoleBinding) {
+    for binding in observed
+        .values()
+        .filter(concerned)
+        .filter(|child| child.id.kind == ChildKind::RoleBinding)
+    {
         remove(&binding.id, context).await?;
     }
     let mut lacking = vec![];
@@ -80,7 +94,10 @@ async fn withhold(role: &str, desired: &[Child], observed: &BTreeMap<ChildId, Ch
         }
         write(&child, context).await?;
     }
-    let lacking: Vec<String> = lacking.iter().map(|rule| format!("`{}` on `{}.{}`", verbs(rule), rule.resource, rule.group)).collect();
+    let lacking: Vec<String> = lacking
+        .iter()
+        .map(|rule| format!("`{}` on `{}.{}`", verbs(rule), rule.resource, rule.group))
+        .collect();
     let message = format!(
         "the operator lacks {} and cannot hand it out: give the operator that right, or take it out of the catalogue",
         lacking.join(", ")
@@ -95,11 +112,16 @@ fn verbs(rule: &Rule) -> String {
 /// What the operator itself may do in `namespace`.
 async fn held(namespace: &str, context: &Context) -> Result<Vec<rbac::PolicyRule>, Error> {
     let review = SelfSubjectRulesReview {
-        spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
+        spec: SelfSubjectRulesReviewSpec {
+            namespace: Some(namespace.to_owned()),
+        },
         ..SelfSubjectRulesReview::default()
     };
     let api: Api<SelfSubjectRulesReview> = Api::all(context.client.clone());
-    let answer = api.create(&PostParams::default(), &review).await.map_err(Error::Review)?;
+    let answer = api
+        .create(&PostParams::default(), &review)
+        .await
+        .map_err(Error::Review)?;
     let rules = answer.status.map(|status| status.resource_rules).unwrap_or_default();
     Ok(rules
         .into_iter()
@@ -117,7 +139,9 @@ async fn held(namespace: &str, context: &Context) -> Result<Vec<rbac::PolicyRule
 fn divide(rules: &[Rule], held: &[rbac::PolicyRule]) -> (Vec<Rule>, Vec<Rule>) {
     let has = |rule: &Rule, verb: &String| {
         held.iter().any(|own| {
-            let covers = |list: &Option<Vec<String>>, wanted: &String| list.iter().flatten().any(|item| item == wanted || item == "*");
+            let covers = |list: &Option<Vec<String>>, wanted: &String| {
+                list.iter().flatten().any(|item| item == wanted || item == "*")
+            };
             covers(&own.api_groups, &rule.group)
                 && covers(&own.resources, &rule.resource)
                 && own.resource_names.as_ref().is_none_or(Vec::is_empty)
@@ -126,22 +150,35 @@ fn divide(rules: &[Rule], held: &[rbac::PolicyRule]) -> (Vec<Rule>, Vec<Rule>) {
     };
     let (mut kept, mut missing) = (vec![], vec![]);
     for rule in rules {
-        let (ours, lacking): (BTreeSet<String>, BTreeSet<String>) = rule.verbs.iter().cloned().partition(|verb| has(rule, verb));
+        let (ours, lacking): (BTreeSet<String>, BTreeSet<String>) =
+            rule.verbs.iter().cloned().partition(|verb| has(rule, verb));
         if !ours.is_empty() {
-            kept.push(Rule { verbs: ours, ..rule.clone() });
+            kept.push(Rule {
+                verbs: ours,
+                ..rule.clone()
+            });
         }
         if !lacking.is_empty() {
-            missing.push(Rule { verbs: lacking, ..rule.clone() });
+            missing.push(Rule {
+                verbs: lacking,
+                ..rule.clone()
+            });
         }
     }
     (kept, missing)
 }
 
 async fn write(child: &Child, context: &Context) -> Result<(), Error> {
-    let failed = |source| Error::Child { child: Box::new(child.id.clone()), source };
+    let failed = |source| Error::Child {
+        child: Box::new(child.id.clone()),
+        source,
+    };
     let body = match &child.body {
         Body::Secret { account } => credential::secret(child, account, context).await?,
-        _ => wire::applied(child).map_err(|source| Error::Encode { child: Box::new(child.id.clone()), source })?,
+        _ => wire::applied(child).map_err(|source| Error::Encode {
+            child: Box::new(child.id.clone()),
+            source,
+        })?,
     };
     let api = api(child.id.kind, &child.id.name.namespace, context);
     let params = PatchParams::apply(MANAGER).force();
@@ -154,16 +191,24 @@ async fn write(child: &Child, context: &Context) -> Result<(), Error> {
         }
         other => other.map_err(failed)?,
     };
-    context.observed.child(version_of(&written.metadata), read(child, written));
+    context
+        .observed
+        .child(version_of(&written.metadata), read(child, written));
     Ok(())
 }
 
 /// The object as the API server has it now. If it cannot be read back it is taken for what was sent.
 fn read(sent: &Child, written: DynamicObject) -> Child {
     let read = match sent.id.kind {
-        ChildKind::ServiceAccount => written.try_parse::<ServiceAccount>().ok().and_then(|object| object.child()),
+        ChildKind::ServiceAccount => written
+            .try_parse::<ServiceAccount>()
+            .ok()
+            .and_then(|object| object.child()),
         ChildKind::Role => written.try_parse::<rbac::Role>().ok().and_then(|object| object.child()),
-        ChildKind::RoleBinding => written.try_parse::<rbac::RoleBinding>().ok().and_then(|object| object.child()),
+        ChildKind::RoleBinding => written
+            .try_parse::<rbac::RoleBinding>()
+            .ok()
+            .and_then(|object| object.child()),
         ChildKind::Secret => None,
     };
     read.unwrap_or_else(|| sent.clone())
@@ -174,7 +219,12 @@ async fn remove(id: &ChildId, context: &Context) -> Result<(), Error> {
     match api.delete(&id.name.name, &DeleteParams::background()).await {
         Ok(_) => {}
         Err(error) if is_gone(&error) => {}
-        Err(source) => return Err(Error::Child { child: Box::new(id.clone()), source }),
+        Err(source) => {
+            return Err(Error::Child {
+                child: Box::new(id.clone()),
+                source,
+            });
+        }
     }
     context.observed.gone(id, u64::MAX);
     Ok(())

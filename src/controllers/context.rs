@@ -61,7 +61,10 @@ impl Context {
             metrics,
             recorder,
             leading: AtomicBool::new(false),
-            snapshot: watch::Sender::new(Snapshot { directory, complete: false }),
+            snapshot: watch::Sender::new(Snapshot {
+                directory,
+                complete: false,
+            }),
         }
     }
 
@@ -85,12 +88,18 @@ impl Context {
 
     /// The queue that `key` waits in.
     pub fn lane(&self, kind: Kind) -> &Queue {
-        if kind == Kind::Impersonation { &self.sessions } else { &self.others }
+        if kind == Kind::Impersonation {
+            &self.sessions
+        } else {
+            &self.others
+        }
     }
 
     /// Has `keys` looked at soon, if this process leads.
     pub fn wake(&self, keys: impl IntoIterator<Item = Key>) {
-        let Some(now) = self.clock.now().filter(|_| self.leading.load(Ordering::Acquire)) else { return };
+        let Some(now) = self.clock.now().filter(|_| self.leading.load(Ordering::Acquire)) else {
+            return;
+        };
         for key in keys {
             let at = match key.kind {
                 Kind::Tenant | Kind::Role => now.saturating_add(GATHERING).unwrap_or(now),
@@ -104,7 +113,11 @@ impl Context {
     pub fn lead(&self, now: Timestamp, which: impl Fn(Kind) -> bool) {
         self.leading.store(true, Ordering::Release);
         let directory = self.directory();
-        for key in directory.keys().chain(self.observed.owners()).filter(|key| which(key.kind)) {
+        for key in directory
+            .keys()
+            .chain(self.observed.owners())
+            .filter(|key| which(key.kind))
+        {
             self.lane(key.kind).add(key, now);
         }
     }

@@ -54,13 +54,25 @@ impl Error {
 
 /// The Secret `child` with a new token of `account`, as it is applied.
 pub async fn secret(child: &Child, account: &str, context: &Context) -> Result<serde_json::Value, Error> {
-    let end: Timestamp = child.annotations.get(SESSION_END).and_then(|end| end.parse().ok()).ok_or(Error::NoEnd)?;
+    let end: Timestamp = child
+        .annotations
+        .get(SESSION_END)
+        .and_then(|end| end.parse().ok())
+        .ok_or(Error::NoEnd)?;
     let (token, expires) = mint(account, end, context).await?;
     let data = BTreeMap::from([
         ("token".to_owned(), ByteString(token.into_bytes())),
-        ("expirationTime".to_owned(), ByteString(expires.to_string().into_bytes())),
+        (
+            "expirationTime".to_owned(),
+            ByteString(expires.to_string().into_bytes()),
+        ),
     ]);
-    let secret = Secret { metadata: metadata(child), data: Some(data), type_: Some("Opaque".to_owned()), ..Secret::default() };
+    let secret = Secret {
+        metadata: metadata(child),
+        data: Some(data),
+        type_: Some("Opaque".to_owned()),
+        ..Secret::default()
+    };
     // What serde says could quote the value.
     serde_json::to_value(secret).map_err(|_| Error::Encode)
 }
@@ -72,10 +84,21 @@ async fn mint(account: &str, end: Timestamp, context: &Context) -> Result<(Strin
     for _ in 0..ATTEMPTS {
         let now = context.clock.now().ok_or(Error::NoTime)?;
         let seconds = life(now, end, excess).ok_or(Error::TooLate)?;
-        let spec = TokenRequestSpec { expiration_seconds: Some(seconds), ..TokenRequestSpec::default() };
-        let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
-        let answer = api.create_token_request(account, &PostParams::default(), &request).await.map_err(Error::Refused)?;
-        let granted = answer.status.and_then(|status| Some((status.token?, status.expiration_timestamp?.0)));
+        let spec = TokenRequestSpec {
+            expiration_seconds: Some(seconds),
+            ..TokenRequestSpec::default()
+        };
+        let request = TokenRequest {
+            spec: Some(spec),
+            ..TokenRequest::default()
+        };
+        let answer = api
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .map_err(Error::Refused)?;
+        let granted = answer
+            .status
+            .and_then(|status| Some((status.token?, status.expiration_timestamp?.0)));
         let Some((token, expires)) = granted else { continue };
         let over = overrun(expires, end);
         if over <= 0 {

@@ -71,6 +71,11 @@ pub fn is_gone(error: &kube::Error) -> bool {
 
 /// Whether the namespace is being deleted, where nothing can be created.
 pub fn is_terminating(error: &kube::Error) -> bool {
-    let causes = answer(error).and_then(|status| status.details.as_ref()).map(|details| details.causes.as_slice());
-    causes.unwrap_or_default().iter().any(|cause| cause.reason == "NamespaceTerminating")
+    let causes = answer(error)
+        .and_then(|status| status.details.as_ref())
+        .map(|details| details.causes.as_slice());
+    causes
+        .unwrap_or_default()
+        .iter()
+        .any(|cause| cause.reason == "NamespaceTerminating")
 }

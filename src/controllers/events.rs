@@ -14,11 +14,25 @@ pub async fn tell<S: Status>(key: &Key, uid: &str, previous: &S, status: &S, _: 
     {
         let now = context.clock.now().unwrap_or(at);
         context.metrics.session_ended(reason, now.duration_since(at));
-        publish(key, uid, (EventType::Normal, reason.as_str(), ready(status).map(|c| c.message.as_str())), context).await;
+        publish(
+            key,
+            uid,
+            (
+                EventType::Normal,
+                reason.as_str(),
+                ready(status).map(|c| c.message.as_str()),
+            ),
+            context,
+        )
+        .await;
     }
     let wrong = |status: &S| {
         let bad = |condition: &&Condition| condition.type_ == "Stalled" || failing(condition);
-        status.conditions().iter().find(bad).map(|condition| (condition.reason.clone(), condition.message.clone()))
+        status
+            .conditions()
+            .iter()
+            .find(bad)
+            .map(|condition| (condition.reason.clone(), condition.message.clone()))
     };
     if let Some((reason, message)) = wrong(status)
         && wrong(previous).as_ref() != Some(&(reason.clone(), message.clone()))
@@ -40,7 +54,13 @@ fn failing(condition: &Condition) -> bool {
 
 async fn publish(key: &Key, uid: &str, (type_, reason, note): (EventType, &str, Option<&str>), context: &Context) {
     let note = note.map(|note| note.chars().take(1000).collect());
-    let event = Event { type_, reason: reason.to_owned(), note, action: "Reconcile".to_owned(), secondary: None };
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note,
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
     let namespace = (!key.name.namespace.is_empty()).then(|| key.name.namespace.to_string());
     let reference = ObjectReference {
         api_version: Some(format!("{GROUP}/{VERSION}")),

@@ -44,8 +44,16 @@ enum Note {
 
 /// What is known of one object.
 enum Fact {
-    Declared { change: Change, name: Name, version: u64, status: Box<str> },
-    Derived { child: Box<Child>, version: u64 },
+    Declared {
+        change: Change,
+        name: Name,
+        version: u64,
+        status: Box<str>,
+    },
+    Derived {
+        child: Box<Child>,
+        version: u64,
+    },
 }
 
 type Notes = BoxStream<'static, (Source, Note)>;
@@ -74,7 +82,12 @@ struct Gather {
 impl Gather {
     fn new(settings: Settings) -> Self {
         let directory = Directory::new(settings);
-        Self { directory, known: BTreeMap::new(), listing: BTreeMap::new(), complete: BTreeSet::new() }
+        Self {
+            directory,
+            known: BTreeMap::new(),
+            listing: BTreeMap::new(),
+            complete: BTreeSet::new(),
+        }
     }
 
     fn take(&mut self, source: Source, note: Note, context: &Context, woken: &mut BTreeSet<Key>) {
@@ -106,7 +119,12 @@ impl Gather {
 
     fn seen(&mut self, fact: Fact, context: &Context, woken: &mut BTreeSet<Key>) {
         match fact {
-            Fact::Declared { change, name, version, status } => {
+            Fact::Declared {
+                change,
+                name,
+                version,
+                status,
+            } => {
                 let key = Key::new(kind_of(&change), name);
                 if context.observed.status(&key, version, &status) {
                     woken.insert(key.clone());
@@ -133,8 +151,13 @@ impl Gather {
                 self.fold(absent(kind, name.clone()), &key, woken);
             }
             Source::Derived(kind) => {
-                let id = ChildId { kind, name: name.clone() };
-                let Some(child) = context.observed.gone(&id, version) else { return };
+                let id = ChildId {
+                    kind,
+                    name: name.clone(),
+                };
+                let Some(child) = context.observed.gone(&id, version) else {
+                    return;
+                };
                 if let Some((uid, account)) = account(&child) {
                     let session = Key::new(Kind::Impersonation, account.session);
                     self.fold(Change::Account(uid, None), &session, woken);
@@ -160,7 +183,13 @@ fn account(child: &Child) -> Option<(Arc<str>, Account)> {
     }
     let uid = child.annotations.get(SESSION_UID)?.as_str().into();
     let end = child.annotations.get(SESSION_END)?.parse().ok()?;
-    Some((uid, Account { session: child.owner.name.clone(), end }))
+    Some((
+        uid,
+        Account {
+            session: child.owner.name.clone(),
+            end,
+        },
+    ))
 }
 
 fn kind_of(change: &Change) -> Kind {
@@ -203,9 +232,12 @@ fn sources(context: &Context) -> SelectAll<Notes> {
 fn declared<D: Declared>(client: &kube::Client, settings: &Arc<Settings>) -> Notes {
     let api: Api<DeserializeGuard<D::Wire>> = Api::all(client.clone());
     let settings = settings.clone();
-    notes(api, watcher::Config::default(), Source::Declared(D::KIND), move |DeserializeGuard(object)| {
-        Some(read::<D>(object, &settings))
-    })
+    notes(
+        api,
+        watcher::Config::default(),
+        Source::Declared(D::KIND),
+        move |DeserializeGuard(object)| Some(read::<D>(object, &settings)),
+    )
 }
 
 fn derived<K>(api: Api<K>) -> Notes
@@ -215,11 +247,19 @@ where
     let config = watcher::Config::default().labels(&format!("{DERIVED}=true"));
     notes(api, config, Source::Derived(K::KIND), |object| {
         let child = Box::new(object.child()?);
-        Some(Fact::Derived { child, version: version_of(object.metadata()) })
+        Some(Fact::Derived {
+            child,
+            version: version_of(object.metadata()),
+        })
     })
 }
 
-fn notes<K>(api: Api<K>, config: watcher::Config, source: Source, fact: impl Fn(K) -> Option<Fact> + Send + 'static) -> Notes
+fn notes<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    source: Source,
+    fact: impl Fn(K) -> Option<Fact> + Send + 'static,
+) -> Notes
 where
     K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
 {
@@ -248,17 +288,38 @@ fn read<D: Declared>(object: Result<D::Wire, kube::core::error_boundary::Invalid
             (wire.meta().clone(), spec, D::status(&wire).cloned())
         }
         Err(invalid) => {
-            let message = format!("cannot be read as a {}: {}; correct the object", D::KIND.as_str(), invalid.error);
-            (invalid.metadata, Err(vec![Violation::whole(Reason::InvalidSpec, "spec", message)]), None)
+            let message = format!(
+                "cannot be read as a {}: {}; correct the object",
+                D::KIND.as_str(),
+                invalid.error
+            );
+            (
+                invalid.metadata,
+                Err(vec![Violation::whole(Reason::InvalidSpec, "spec", message)]),
+                None,
+            )
         }
     };
     let name = name_of(&meta);
     let version = version_of(&meta);
     let ended = status.as_ref().and_then(Status::ended);
-    let status = status.and_then(|status| serde_json::to_string(&status).ok()).unwrap_or_default();
-    let change = D::change(name.clone(), Some(Entry { meta: read_meta(meta, ended), spec }));
+    let status = status
+        .and_then(|status| serde_json::to_string(&status).ok())
+        .unwrap_or_default();
+    let change = D::change(
+        name.clone(),
+        Some(Entry {
+            meta: read_meta(meta, ended),
+            spec,
+        }),
+    );
     let name = key_of::<D>(name).name;
-    Fact::Declared { change, name, version, status: status.into() }
+    Fact::Declared {
+        change,
+        name,
+        version,
+        status: status.into(),
+    }
 }
 
 fn read_meta(meta: ObjectMeta, ended: Option<(Timestamp, Reason)>) -> Meta {
@@ -273,5 +334,8 @@ fn read_meta(meta: ObjectMeta, ended: Option<(Timestamp, Reason)>) -> Meta {
 
 /// Versions of one resource can be compared (stable since Kubernetes 1.35).
 pub fn version_of(meta: &ObjectMeta) -> u64 {
-    meta.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or_default()
+    meta.resource_version
+        .as_deref()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or_default()
 }

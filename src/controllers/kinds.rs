@@ -3,8 +3,8 @@
 
 use crate::api::{self, Condition};
 use crate::policy::{
-    Change, Decision, Directory, Entry, Key, Kind, Name, Reason, Settings, Violations, catalog, employee, impersonation, role,
-    tenant,
+    Change, Decision, Directory, Entry, Key, Kind, Name, Reason, Settings, Violations, catalog, employee,
+    impersonation, role, tenant,
 };
 use jiff::Timestamp;
 use kube::Resource;
@@ -83,7 +83,12 @@ impl Declared for Tenants {
     fn entry(directory: &Directory, name: &Name) -> Option<Arc<Entry<tenant::Tenant>>> {
         directory.tenant_entry(name).cloned()
     }
-    fn decide(name: &Name, entry: &Entry<tenant::Tenant>, directory: &Directory, now: Timestamp) -> Decision<api::TenantStatus> {
+    fn decide(
+        name: &Name,
+        entry: &Entry<tenant::Tenant>,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> Decision<api::TenantStatus> {
         tenant::decide(name, entry, directory, now)
     }
 }
@@ -106,7 +111,12 @@ impl Declared for Roles {
     fn entry(directory: &Directory, name: &Name) -> Option<Arc<Entry<role::Role>>> {
         directory.role(name).cloned()
     }
-    fn decide(name: &Name, entry: &Entry<role::Role>, directory: &Directory, now: Timestamp) -> Decision<api::RoleStatus> {
+    fn decide(
+        name: &Name,
+        entry: &Entry<role::Role>,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> Decision<api::RoleStatus> {
         role::decide(name, entry, directory, now)
     }
 }
@@ -129,7 +139,12 @@ impl Declared for Employees {
     fn entry(directory: &Directory, name: &Name) -> Option<Arc<Entry<employee::Employee>>> {
         directory.employee(name).cloned()
     }
-    fn decide(name: &Name, entry: &Entry<employee::Employee>, directory: &Directory, now: Timestamp) -> Decision<api::EmployeeStatus> {
+    fn decide(
+        name: &Name,
+        entry: &Entry<employee::Employee>,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> Decision<api::EmployeeStatus> {
         employee::decide(name, entry, directory, now)
     }
 }
@@ -180,7 +195,12 @@ impl Declared for Catalogs {
     fn entry(directory: &Directory, name: &Name) -> Option<Arc<Entry<catalog::Catalog>>> {
         directory.catalog_entry(name).cloned()
     }
-    fn decide(_: &Name, entry: &Entry<catalog::Catalog>, _: &Directory, _: Timestamp) -> Decision<api::PermissionCatalogStatus> {
+    fn decide(
+        _: &Name,
+        entry: &Entry<catalog::Catalog>,
+        _: &Directory,
+        _: Timestamp,
+    ) -> Decision<api::PermissionCatalogStatus> {
         catalog::decide(entry)
     }
 }
@@ -231,7 +251,10 @@ status!(api::ImpersonationStatus {
 
 /// The name of an object on the wire.
 pub fn name_of(meta: &kube::core::ObjectMeta) -> Name {
-    Name::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+    Name::new(
+        meta.namespace.as_deref().unwrap_or_default(),
+        meta.name.as_deref().unwrap_or_default(),
+    )
 }
 
 /// The key of an object of kind `D`.

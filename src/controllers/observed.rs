@@ -1,8 +1,8 @@
 //! What exists of our making, as last heard of: derived objects and statuses. Our own writes are entered when they are
 //! answered, so that a reconcile does not write again what a slow watch has not shown yet.
 
-use crate::policy::children::{Child, ChildId};
 use crate::policy::Key;
+use crate::policy::children::{Child, ChildId};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,11 +29,19 @@ impl Observed {
     /// Takes in a derived object of version `version`. The owners before and after, if it is news.
     pub fn child(&self, version: u64, child: Child) -> Vec<Key> {
         let mut inner = self.inner();
-        if inner.children.get(&child.id).is_some_and(|(known, _)| *known >= version) {
+        if inner
+            .children
+            .get(&child.id)
+            .is_some_and(|(known, _)| *known >= version)
+        {
             return vec![];
         }
         let mut owners = vec![child.owner.clone()];
-        inner.owned.entry(child.owner.clone()).or_default().insert(child.id.clone());
+        inner
+            .owned
+            .entry(child.owner.clone())
+            .or_default()
+            .insert(child.id.clone());
         let id = child.id.clone();
         if let Some((_, old)) = inner.children.insert(id.clone(), (version, child))
             && !owners.contains(&old.owner)
@@ -59,7 +67,9 @@ impl Observed {
     pub fn of(&self, owner: &Key) -> BTreeMap<ChildId, Child> {
         let inner = self.inner();
         let ids = inner.owned.get(owner).into_iter().flatten();
-        ids.filter_map(|id| inner.children.get(id)).map(|(_, child)| (child.id.clone(), child.clone())).collect()
+        ids.filter_map(|id| inner.children.get(id))
+            .map(|(_, child)| (child.id.clone(), child.clone()))
+            .collect()
     }
 
     /// All in whose name something exists.
@@ -86,7 +96,11 @@ impl Observed {
     /// count as written now.
     pub fn counted(&self, key: &Key, now: Timestamp, every: SignedDuration) -> Option<Timestamp> {
         let mut inner = self.inner();
-        let next = inner.counted.get(key).and_then(|last| last.checked_add(every).ok()).filter(|next| *next > now);
+        let next = inner
+            .counted
+            .get(key)
+            .and_then(|last| last.checked_add(every).ok())
+            .filter(|next| *next > now);
         if next.is_none() {
             inner.counted.insert(key.clone(), now);
         }

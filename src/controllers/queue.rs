@@ -57,9 +57,9 @@ impl Queue {
                         inner.running.insert(key.clone(), None);
                         return key;
                     }
-                    (Some((at, _)), Some(now)) => {
-                        Duration::try_from(at.duration_since(now)).unwrap_or_default().min(LONGEST_SLEEP)
-                    }
+                    (Some((at, _)), Some(now)) => Duration::try_from(at.duration_since(now))
+                        .unwrap_or_default()
+                        .min(LONGEST_SLEEP),
                     _ => LONGEST_SLEEP,
                 }
             };
@@ -87,7 +87,10 @@ impl Queue {
         *count = count.saturating_add(1);
         let pause = SignedDuration::from_millis(100_i64.saturating_mul(1 << (*count - 1).min(12)).min(300_000));
         let retry = now.saturating_add(pause).unwrap_or(now);
-        let at = earliest(again.map(|at| at.max(now.saturating_add(SignedDuration::from_millis(100)).unwrap_or(now))), Some(retry));
+        let at = earliest(
+            again.map(|at| at.max(now.saturating_add(SignedDuration::from_millis(100)).unwrap_or(now))),
+            Some(retry),
+        );
         inner.schedule(key.clone(), at.unwrap_or(retry));
         drop(inner);
         self.changed.notify_one();

@@ -61,7 +61,13 @@ async fn report<D: Declared>(
     let mut status = decision.status.clone();
     status.keep(&previous);
     let stamp = (previous.conditions(), now);
-    let conditions = conditions(&decision.standing, decision.active.as_ref(), applied, entry.meta.generation, stamp);
+    let conditions = conditions(
+        &decision.standing,
+        decision.active.as_ref(),
+        applied,
+        entry.meta.generation,
+        stamp,
+    );
     status.observe(entry.meta.generation, conditions);
     let text = serde_json::to_string(&status).map_err(Error::EncodeStatus)?;
     if *text == *stored {
@@ -98,7 +104,10 @@ async fn patch<D: Declared>(key: &Key, uid: &str, status: &D::Status, context: &
     let params = PatchParams::apply(MANAGER).force();
     match api.patch_status(&key.name.name, &params, &Patch::Apply(&body)).await {
         Ok(written) => {
-            let version = written.resource_version().and_then(|version| version.parse().ok()).unwrap_or_default();
+            let version = written
+                .resource_version()
+                .and_then(|version| version.parse().ok())
+                .unwrap_or_default();
             let text = serde_json::to_string(status).map_err(Error::EncodeStatus)?;
             context.observed.status(key, version, &text);
             Ok(())

@@ -70,10 +70,17 @@ pub fn applied(child: &Child) -> Result<serde_json::Value, serde_json::Error> {
         }
         Body::RoleBinding { role, subjects } => serde_json::to_value(rbac::RoleBinding {
             metadata,
-            role_ref: rbac::RoleRef { api_group: Some(RBAC.into()), kind: "Role".to_owned(), name: role.clone() },
+            role_ref: rbac::RoleRef {
+                api_group: Some(RBAC.into()),
+                kind: "Role".to_owned(),
+                name: role.clone(),
+            },
             subjects: Some(subjects.iter().filter_map(subject).collect()),
         }),
-        Body::Secret { .. } => serde_json::to_value(k8s_openapi::api::core::v1::Secret { metadata, ..Default::default() }),
+        Body::Secret { .. } => serde_json::to_value(k8s_openapi::api::core::v1::Secret {
+            metadata,
+            ..Default::default()
+        }),
     }
 }
 
@@ -110,22 +117,42 @@ pub trait Derived {
         let name = Name::new(meta.namespace.as_deref()?, meta.name.as_deref()?);
         let owner = owner(meta, &name);
         let ours = |(key, _): &(&String, &String)| [SESSION_END, SESSION_UID].contains(&key.as_str());
-        let annotations: BTreeMap<String, String> =
-            meta.annotations.iter().flatten().filter(ours).map(|(key, value)| (key.clone(), value.clone())).collect();
-        let referenced = meta.owner_references.iter().flatten().find(|reference| reference.controller == Some(true));
+        let annotations: BTreeMap<String, String> = meta
+            .annotations
+            .iter()
+            .flatten()
+            .filter(ours)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let referenced = meta
+            .owner_references
+            .iter()
+            .flatten()
+            .find(|reference| reference.controller == Some(true));
         let uid = if owner.name.namespace == name.namespace {
             referenced.map(|reference| reference.uid.as_str())
         } else {
             annotations.get(SESSION_UID).map(String::as_str)
         };
         let owner_uid = uid.unwrap_or_default().into();
-        Some(Child { id: ChildId { kind: Self::KIND, name }, owner, owner_uid, annotations, body: self.body() })
+        Some(Child {
+            id: ChildId { kind: Self::KIND, name },
+            owner,
+            owner_uid,
+            annotations,
+            body: self.body(),
+        })
     }
 }
 
 /// By the labels; what carries our mark without a true owner falls to the tenant of its namespace, who removes it.
 fn owner(meta: &ObjectMeta, name: &Name) -> Key {
-    let label = |key: &str| meta.labels.as_ref().and_then(|labels| labels.get(key)).map_or("", String::as_str);
+    let label = |key: &str| {
+        meta.labels
+            .as_ref()
+            .and_then(|labels| labels.get(key))
+            .map_or("", String::as_str)
+    };
     owner_key(label(OWNER_KIND), label(OWNER_NAMESPACE), label(OWNER_NAME))
         .unwrap_or_else(|| Key::new(Kind::Tenant, Name::tenant(&name.namespace)))
 }
@@ -146,7 +173,9 @@ impl Derived for PartialObjectMeta<k8s_openapi::api::core::v1::Secret> {
         &self.metadata
     }
     fn body(&self) -> Body {
-        Body::Secret { account: self.metadata.name.clone().unwrap_or_default() }
+        Body::Secret {
+            account: self.metadata.name.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -167,7 +196,9 @@ fn one_by_one(rule: &rbac::PolicyRule) -> Vec<Rule> {
     let resources = rule.resources.as_deref().unwrap_or(&none);
     let names: BTreeSet<String> = rule.resource_names.iter().flatten().cloned().collect();
     let verbs: BTreeSet<String> = rule.verbs.iter().cloned().collect();
-    let pairs = groups.iter().flat_map(|group| resources.iter().map(move |resource| (group, resource)));
+    let pairs = groups
+        .iter()
+        .flat_map(|group| resources.iter().map(move |resource| (group, resource)));
     pairs
         .map(|(group, resource)| Rule {
             group: group.clone(),
@@ -184,7 +215,11 @@ impl Derived for rbac::RoleBinding {
         &self.metadata
     }
     fn body(&self) -> Body {
-        let role = if self.role_ref.kind == "Role" { self.role_ref.name.clone() } else { format!("/{}", self.role_ref.name) };
+        let role = if self.role_ref.kind == "Role" {
+            self.role_ref.name.clone()
+        } else {
+            format!("/{}", self.role_ref.name)
+        };
         let read = |subject: &rbac::Subject| match (subject.kind.as_str(), &subject.namespace) {
             ("User", _) => Subject::User(subject.name.as_str().into()),
             ("ServiceAccount", Some(namespace)) => {
@@ -192,6 +227,9 @@ impl Derived for rbac::RoleBinding {
             }
             _ => Subject::Other(format!("{} {}", subject.kind, subject.name)),
         };
-        Body::RoleBinding { role, subjects: self.subjects.iter().flatten().map(read).collect() }
+        Body::RoleBinding {
+            role,
+            subjects: self.subjects.iter().flatten().map(read).collect(),
+        }
     }
 }

@@ -29,9 +29,17 @@ pub fn plan(desired: &[Child], observed: &BTreeMap<ChildId, Child>) -> Plan {
     let (tidy, withdraw): (Vec<&Child>, Vec<&Child>) = surplus.partition(|child| moved(child, desired));
     let mut withdraw: Vec<ChildId> = withdraw.into_iter().map(|child| child.id.clone()).collect();
     withdraw.sort_by_key(|id| (removal_rank(id.kind), id.clone()));
-    let mut write: Vec<Child> = desired.iter().filter(|child| observed.get(&child.id) != Some(child)).cloned().collect();
+    let mut write: Vec<Child> = desired
+        .iter()
+        .filter(|child| observed.get(&child.id) != Some(child))
+        .cloned()
+        .collect();
     write.sort_by_key(|child| (grows(child, observed), child.id.clone()));
-    Plan { withdraw, write, tidy: tidy.into_iter().map(|child| child.id.clone()).collect() }
+    Plan {
+        withdraw,
+        write,
+        tidy: tidy.into_iter().map(|child| child.id.clone()).collect(),
+    }
 }
 
 /// Rights go at once with a binding; an account's token would live on for a moment without it.
@@ -46,14 +54,21 @@ fn removal_rank(kind: ChildKind) -> u8 {
 
 /// Bindings that only lose subjects are written first.
 fn grows(child: &Child, observed: &BTreeMap<ChildId, Child>) -> bool {
-    let (Some(now), Some(then)) = (subjects(child), observed.get(&child.id).and_then(subjects)) else { return true };
+    let (Some(now), Some(then)) = (subjects(child), observed.get(&child.id).and_then(subjects)) else {
+        return true;
+    };
     now.1.difference(then.1).next().is_some()
 }
 
 /// Whether somebody keeps the right that a surplus binding gives, by another binding.
 fn moved(child: &Child, desired: &[Child]) -> bool {
-    let Some((role, members)) = subjects(child) else { return false };
-    desired.iter().filter_map(subjects).any(|(other, kept)| other == role && !kept.is_disjoint(members))
+    let Some((role, members)) = subjects(child) else {
+        return false;
+    };
+    desired
+        .iter()
+        .filter_map(subjects)
+        .any(|(other, kept)| other == role && !kept.is_disjoint(members))
 }
 
 fn subjects(child: &Child) -> Option<(&str, &BTreeSet<Subject>)> {

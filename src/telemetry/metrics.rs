@@ -302,10 +302,10 @@ mod tests {
     #[test]
     fn every_series_is_exported_under_its_name() {
         let metrics = Metrics::new();
-        metrics.reconciled(Kind::Role, Outcome::Changed, Duration::from_millis(20));
+        metrics.reconciled(Kind::Role, Outcome::Done, Duration::from_millis(20));
         metrics.reviewed(Kind::Employee, Verdict::Refused, Duration::from_micros(300));
         metrics.open_sessions(3);
-        metrics.session_ended(Reason("Expired"), SignedDuration::from_millis(700));
+        metrics.session_ended(Reason::Expired, SignedDuration::from_millis(700));
         metrics.leader(true);
         metrics.clock_skew(SignedDuration::from_millis(-1500));
         metrics.certificate_expiry(Timestamp::constant(1_795_420_800, 0));
@@ -352,7 +352,7 @@ mod tests {
     #[test]
     fn a_session_that_ended_before_it_was_due_is_not_late() {
         let metrics = Metrics::new();
-        metrics.session_ended(Reason("Stopped"), SignedDuration::from_secs(-600));
+        metrics.session_ended(Reason::Stopped, SignedDuration::from_secs(-600));
         assert!(exported(&metrics).contains("pimpernel_session_end_lateness_seconds_sum 0.0"));
     }
 }

@@ -38,7 +38,10 @@ pub struct Reviewer {
 
 /// The routes of the webhook.
 pub fn router(reviewer: Reviewer) -> Router {
-    Router::new().route(PATH, post(handle)).layer(DefaultBodyLimit::max(MAX_BODY)).with_state(reviewer)
+    Router::new()
+        .route(PATH, post(handle))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(reviewer)
 }
 
 async fn handle(State(reviewer): State<Reviewer>, body: Bytes) -> Response {
@@ -56,18 +59,36 @@ async fn handle(State(reviewer): State<Reviewer>, body: Bytes) -> Response {
     Json(response.into_review()).into_response()
 }
 
-fn answer(request: &AdmissionRequest<DynamicObject>, kind: Option<Kind>, reviewer: &Reviewer) -> (AdmissionResponse, Verdict) {
+fn answer(
+    request: &AdmissionRequest<DynamicObject>,
+    kind: Option<Kind>,
+    reviewer: &Reviewer,
+) -> (AdmissionResponse, Verdict) {
     let mut response = AdmissionResponse::from(request);
     let (Some(directory), Some(now)) = ((reviewer.directory)(), reviewer.clock.now()) else {
         let message = "the operator has not read everything that it must know to judge this: try again in a moment";
-        return (refused(response, 503, "ServiceUnavailable", &[Violation::whole(Reason::NotReadyYet, "", message)]), Verdict::Failed);
+        return (
+            refused(
+                response,
+                request,
+                (503, "ServiceUnavailable"),
+                &[Violation::whole(Reason::NotReadyYet, "", message)],
+            ),
+            Verdict::Failed,
+        );
     };
     let answer = match kind.map(|kind| question(request, kind)) {
-        Some(Ok(question)) => judge(&question, &directory, now),
-        Some(Err(violation)) => Answer { violations: vec![violation], warnings: vec![] },
+        Some(Ok(question)) => admit(&question, &directory, now),
+        Some(Err(violation)) => Answer {
+            violations: vec![violation],
+            warnings: vec![],
+        },
         None => {
             let message = format!("kind `{}` is not one that is judged here", request.kind.kind);
-            Answer { violations: vec![Violation::whole(Reason::InvalidSpec, "kind", message)], warnings: vec![] }
+            Answer {
+                violations: vec![Violation::whole(Reason::InvalidSpec, "kind", message)],
+                warnings: vec![],
+            }
         }
     };
     if answer.violations.is_empty() {
@@ -77,23 +98,38 @@ fn answer(request: &AdmissionRequest<DynamicObject>, kind: Option<Kind>, reviewe
     for violation in &answer.violations {
         tracing::info!(user = request.user_info.username, kind = request.kind.kind, namespace = request.namespace, name = request.name, reason = %violation.reason, field = violation.field, "refused");
     }
-    let (code, reason) = if answer.violations.iter().any(|v| concerns_writer(v.reason)) { (403, "Forbidden") } else { (422, "Invalid") };
-    (refused(response, code, reason, &answer.violations), Verdict::Refused)
-}
-
-fn judge(question: &Request, directory: &Directory, now: Timestamp) -> Answer {
-    admit(question, directory, now)
+    let answered = if answer.violations.iter().any(|v| concerns_writer(v.reason)) {
+        (403, "Forbidden")
+    } else {
+        (422, "Invalid")
+    };
+    (
+        refused(response, request, answered, &answer.violations),
+        Verdict::Refused,
+    )
 }
 
 /// Whether it is the writer who may not, rather than the object that is wrong.
 fn concerns_writer(reason: Reason) -> bool {
-    matches!(reason, Reason::NotEntitled | Reason::OwnTenant | Reason::NotTheImpersonator)
+    matches!(
+        reason,
+        Reason::NotEntitled | Reason::OwnTenant | Reason::NotTheImpersonator
+    )
 }
 
 /// A refusal with one line a violation; the causes carry the fields for programs.
-fn refused(mut response: AdmissionResponse, code: u16, reason: &str, violations: &[Violation]) -> AdmissionResponse {
+fn refused(
+    mut response: AdmissionResponse,
+    request: &AdmissionRequest<DynamicObject>,
+    (code, reason): (u16, &str),
+    violations: &[Violation],
+) -> AdmissionResponse {
     let line = |violation: &Violation| {
-        if violation.field.is_empty() { violation.message.clone() } else { violation.to_string() }
+        if violation.field.is_empty() {
+            violation.message.clone()
+        } else {
+            violation.to_string()
+        }
     };
     let message = violations.iter().map(line).collect::<Vec<_>>().join("\n");
     let causes = violations
@@ -111,9 +147,9 @@ fn refused(mut response: AdmissionResponse, code: u16, reason: &str, violations:
         message,
         reason: reason.to_owned(),
         details: Some(StatusDetails {
-            name: String::new(),
-            group: String::new(),
-            kind: String::new(),
+            name: request.name.clone(),
+            group: request.kind.group.clone(),
+            kind: request.kind.kind.clone(),
             uid: String::new(),
             causes,
             retry_after_seconds: 0,
@@ -133,20 +169,35 @@ fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind) -> Result<Req
     };
     let user = request.user_info.username.as_deref().unwrap_or_default().into();
     let namespace = request.namespace.as_deref().unwrap_or_default();
-    Ok(Request { name: Name::new(namespace, request.name.as_str()), subject, user })
+    Ok(Request {
+        name: Name::new(namespace, request.name.as_str()),
+        subject,
+        user,
+    })
 }
 
 fn change<S: DeserializeOwned>(request: &AdmissionRequest<DynamicObject>) -> Result<Change<S>, Violation> {
-    let new = if request.operation == Operation::Delete { None } else { request.object.as_ref() };
+    let new = if request.operation == Operation::Delete {
+        None
+    } else {
+        request.object.as_ref()
+    };
     // What is stored and cannot be read is no reason to refuse what mends it.
     let old = request.old_object.as_ref().and_then(|object| spec(object).ok());
-    Ok(Change { old, new: new.map(spec).transpose()? })
+    Ok(Change {
+        old,
+        new: new.map(spec).transpose()?,
+    })
 }
 
 fn spec<S: DeserializeOwned>(object: &DynamicObject) -> Result<S, Violation> {
     let spec = object.data.get("spec").cloned().unwrap_or_default();
     serde_json::from_value(spec).map_err(|error| {
-        Violation::whole(Reason::InvalidSpec, "spec", format!("cannot be read: {error}; correct the object"))
+        Violation::whole(
+            Reason::InvalidSpec,
+            "spec",
+            format!("cannot be read: {error}; correct the object"),
+        )
     })
 }
 
@@ -154,9 +205,12 @@ fn meta(object: &DynamicObject) -> Meta {
     Meta {
         uid: object.metadata.uid.as_deref().unwrap_or_default().into(),
         generation: object.metadata.generation.unwrap_or_default(),
-        created: object.metadata.creation_timestamp.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        created: object
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         deleting: object.metadata.deletion_timestamp.is_some(),
         ended: None,
     }
 }
-
