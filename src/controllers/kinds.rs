@@ -45,6 +45,7 @@ pub trait Status: Serialize + DeserializeOwned + Default + Clone + Send + Sync {
     /// Carries over from the previous status what is final.
     fn keep(&mut self, _previous: &Self) {}
     /// Without the counts, which may lag behind a little.
+    #[must_use]
     fn without_counts(&self) -> Self {
         self.clone()
     }

@@ -79,7 +79,7 @@ async fn report<D: Declared>(
         return Ok(Some(at));
     }
     patch::<D>(key, &entry.meta.uid, &status, context).await?;
-    events::tell(key, &entry.meta.uid, &previous, &status, decision, context).await;
+    events::tell(key, &entry.meta.uid, (&previous, &status), context).await;
     Ok(None)
 }
 

@@ -28,7 +28,8 @@ pub const FIELD_MANAGER: &str = "pimpernel";
 const DIGEST: &str = "pimpernel.dev/applied";
 
 /// The admission policies, one file for each concern.
-pub const POLICIES: [(&str, &str); 4] = [
+pub const POLICIES: [(&str, &str); 5] = [
+    ("impersonator", include_str!("../../policies/impersonator.yaml")),
     ("derived-objects", include_str!("../../policies/derived-objects.yaml")),
     ("status", include_str!("../../policies/status.yaml")),
     ("tenant-deletion", include_str!("../../policies/tenant-deletion.yaml")),
