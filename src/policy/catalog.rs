@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// The out-of-the-box role whose factory permissions sessions have where the catalogue does not say otherwise.
 const ADMINISTRATOR: &str = "administrator";
 /// The one action of a switch.
-const USE: &str = "use";
+pub const USE: &str = "use";
 
 /// One thing that can be granted, written `application/permission:Action`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,6 +70,8 @@ pub struct ActionEntry {
     pub unrestricted: bool,
     /// The modes of session that have it (I5).
     pub sessions: BTreeSet<Mode>,
+    /// Whether sessions that have an action which implies this one have this too: where the catalogue does not say.
+    pub sessions_by_implication: bool,
     /// What it is in Kubernetes (P6).
     pub rules: Vec<Rule>,
 }
@@ -160,6 +162,7 @@ fn entry(application: &str, permission: &PermissionSpec, action: &ActionSpec) ->
         requires: action.requires.iter().map(refer).collect(),
         unrestricted: permission.unrestricted,
         sessions,
+        sessions_by_implication: action.sessions.is_none(),
         rules,
     }
 }
