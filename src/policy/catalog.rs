@@ -98,8 +98,15 @@ pub fn parse(application: &str, spec: &PermissionCatalogSpec) -> Result<Catalog,
     let mut violations = vec![];
     for (index, permission) in spec.permissions.iter().enumerate() {
         let field = format!("spec.permissions[{index}]");
-        let mut by_name = BTreeMap::new();
+        let (mut by_name, mut verbs) = (BTreeMap::new(), BTreeMap::new());
         for action in actions_of(permission) {
+            if let Some(other) = verbs.insert(action.name.to_lowercase(), action.name.clone()) {
+                let message = format!(
+                    "action `{}` would be the same right as `{other}`: give it another name",
+                    action.name
+                );
+                violations.push(Violation::whole(Reason::InvalidCatalog, &field, message));
+            }
             let id = Action::new(application, &permission.name, &action.name);
             let entry = entry(application, permission, &action);
             violations.extend(

@@ -7,7 +7,7 @@ use super::directory::{Directory, Entry};
 use super::entitlement;
 use super::name::{Key, Kind, Name};
 use super::verdict::{Reason, Standing, Violation, Violations, voids};
-use super::{Decision, Settings, employee};
+use super::{Decision, Settings, employee, forbidden};
 use crate::api::{self, LifecycleState, Mode, TenantStatus, TenantType};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -326,6 +326,7 @@ fn children(
     let (mut children, mut wake) = (vec![], None);
     for mode in [Mode::Configure, Mode::Support] {
         let fixed = access::rules(&access::of_sessions(tenant, mode, directory), directory);
+        let fixed = fixed.into_iter().filter_map(forbidden::of_sessions).collect();
         children.extend(parent.granted(&entitlement::fixed_role(mode), fixed, &BTreeSet::new()));
         let (users, wake_at) = entitlement::users(tenant, mode, directory, now);
         wake = super::earliest(wake, wake_at);
