@@ -205,3 +205,12 @@ pub fn quoted<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     let names: BTreeSet<String> = names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
+
+/// The first five, in back-ticks, and how many more there are.
+pub fn some_of(names: &[&str]) -> String {
+    let shown = quoted(names.iter().take(5));
+    match names.len().saturating_sub(5) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
