@@ -50,6 +50,9 @@ pub struct World {
     pub roles: BTreeMap<Name, RoleSpec>,
     pub employees: BTreeMap<Name, EmployeeSpec>,
     pub sessions: BTreeMap<Name, ImpersonationSpec>,
+    pub catalogs: BTreeMap<String, PermissionCatalogSpec>,
+    /// Whether an object's age follows from its name rather than from when it was put here.
+    pub ages_by_name: bool,
     age: i64,
 }
 
@@ -68,6 +71,8 @@ impl World {
             roles: BTreeMap::new(),
             employees: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            catalogs: BTreeMap::new(),
+            ages_by_name: false,
             age: 0,
         }
     }
@@ -75,8 +80,12 @@ impl World {
     /// What is known of the next object that is made; each is a second younger than the one before.
     fn meta(&mut self, kind: &str, name: &Name) -> Meta {
         self.age += 1;
+        let uid = uid(kind, name);
+        if self.ages_by_name {
+            self.age = uid.bytes().map(i64::from).sum::<i64>() % 5;
+        }
         Meta {
-            uid: uid(kind, name),
+            uid,
             generation: 1,
             created: at("2026-01-01T00:00:00Z") + SignedDuration::from_secs(self.age),
             deleting: false,
@@ -87,6 +96,7 @@ impl World {
     pub fn catalog(&mut self, name: &str, spec: &PermissionCatalogSpec) -> &mut Self {
         let key = Name::new("", name);
         let meta = self.meta("catalog", &key);
+        self.catalogs.insert(name.to_owned(), spec.clone());
         let spec = catalog::parse(name, spec);
         self.directory.fold(Change::Catalog(key, Some(Entry { meta, spec })));
         self
