@@ -9,16 +9,26 @@ mod specs;
 #[path = "policy/world.rs"]
 mod world;
 
+#[path = "policy/applications.rs"]
+mod applications;
+#[path = "policy/catalogues.rs"]
+mod catalogues;
 #[path = "policy/employees.rs"]
 mod employees;
 #[path = "policy/entering.rs"]
 mod entering;
+#[path = "policy/holders.rs"]
+mod holders;
+#[path = "policy/inside.rs"]
+mod inside;
 #[path = "policy/lasting.rs"]
 mod lasting;
 #[path = "policy/mending.rs"]
 mod mending;
 #[path = "policy/permissions.rs"]
 mod permissions;
+#[path = "policy/rivals.rs"]
+mod rivals;
 #[path = "policy/roles.rs"]
 mod roles;
 #[path = "policy/tenants.rs"]

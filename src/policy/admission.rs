@@ -21,6 +21,10 @@ pub struct Change<T> {
 
 /// A request about an object of one of the kinds that have rules about other objects.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives as long as a request: a box would save nothing"
+)]
 pub enum Subject {
     /// A tenant.
     Tenant(Change<api::TenantSpec>),

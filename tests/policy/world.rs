@@ -168,18 +168,18 @@ impl World {
 
     /// Somebody has deleted the object, and something still holds it.
     pub fn deleting(&mut self, kind: Kind, name: &Name) -> &mut Self {
-        fn marked<T: Clone>(entry: &Entry<T>) -> Option<Entry<T>> {
-            let mut entry = entry.clone();
+        fn marked<T: Clone>(entry: Option<&Arc<Entry<T>>>) -> Option<Entry<T>> {
+            let mut entry = Entry::clone(entry?);
             entry.meta.deleting = true;
             Some(entry)
         }
         let d = &self.directory;
         let change = match kind {
-            Kind::Tenant => Change::Tenant(name.clone(), marked(d.tenant_entry(name).unwrap())),
-            Kind::Role => Change::Role(name.clone(), marked(d.role(name).unwrap())),
-            Kind::Employee => Change::Employee(name.clone(), marked(d.employee(name).unwrap())),
-            Kind::Impersonation => Change::Impersonation(name.clone(), marked(d.session(name).unwrap())),
-            Kind::PermissionCatalog => Change::Catalog(name.clone(), marked(d.catalog_entry(name).unwrap())),
+            Kind::Tenant => Change::Tenant(name.clone(), marked(d.tenant_entry(name))),
+            Kind::Role => Change::Role(name.clone(), marked(d.role(name))),
+            Kind::Employee => Change::Employee(name.clone(), marked(d.employee(name))),
+            Kind::Impersonation => Change::Impersonation(name.clone(), marked(d.session(name))),
+            Kind::PermissionCatalog => Change::Catalog(name.clone(), marked(d.catalog_entry(name))),
         };
         self.directory.fold(change);
         self
@@ -366,7 +366,7 @@ pub fn rights<'a>(children: impl IntoIterator<Item = &'a Child>) -> BTreeSet<Rig
         if let Body::Role(of) = &child.body {
             let key = (child.id.name.namespace.clone(), child.id.name.name.to_string());
             let texts = of.iter().flat_map(|rule| {
-                let names = rule.names.iter().map(|n| format!(" {n}")).collect::<String>();
+                let names = rule.names.iter().fold(String::new(), |all, name| all + " " + name);
                 let resource = format!("{}.{}", rule.resource, rule.group);
                 rule.verbs.iter().map(move |verb| format!("{verb} {resource}{names}"))
             });

@@ -23,11 +23,12 @@ fn listed(world: &World) -> Vec<(Action, ActionSpec, bool)> {
         for permission in &catalog.permissions {
             let mut actions = permission.actions.clone();
             if permission.switch {
-                let mut switch = ActionSpec::default();
-                switch.name = "use".to_owned();
-                switch.requires.clone_from(&permission.requires);
-                switch.default_for.clone_from(&permission.default_for);
-                actions = vec![switch];
+                actions = vec![ActionSpec {
+                    name: "use".to_owned(),
+                    requires: permission.requires.clone(),
+                    default_for: permission.default_for.clone(),
+                    ..ActionSpec::default()
+                }];
             }
             for spec in actions {
                 let id = action(application, &permission.name, &spec.name);
@@ -80,7 +81,7 @@ fn stands(world: &World, namespace: &str) -> bool {
     let parent = tenant.parent.as_ref().and_then(|parent| find(world, parent));
     let under_customer = parent.is_some_and(|parent| parent.type_ == TenantType::Customer);
     let circle = above(world, namespace).len() > 20;
-    !circle && !(tenant.type_ == TenantType::Partner && under_customer)
+    !(circle || tenant.type_ == TenantType::Partner && under_customer)
 }
 
 /// T3, T5.

@@ -286,7 +286,9 @@ pub fn nothing() -> World {
 
 pub fn build(ops: &[Op]) -> World {
     let mut world = nothing();
-    ops.iter().for_each(|op| op.apply(&mut world));
+    for op in ops {
+        op.apply(&mut world);
+    }
     world
 }
 

@@ -180,12 +180,11 @@ fn too_late(end: Timestamp) -> Timestamp {
 
 /// A length of time in the notation of the API.
 fn spelled(seconds: i64) -> String {
-    let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
-    parts
-        .into_iter()
-        .filter(|(amount, _)| *amount != 0)
-        .map(|(amount, unit)| format!("{amount}{unit}"))
-        .collect()
+    let part = |amount: i64, unit: char| match amount {
+        0 => String::new(),
+        amount => format!("{amount}{unit}"),
+    };
+    part(seconds / 3600, 'h') + &part(seconds / 60 % 60, 'm') + &part(seconds % 60, 's')
 }
 
 /// The next instant at which it changes by itself whether the session is open: its own end, what it stands on, and the
