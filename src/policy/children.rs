@@ -175,7 +175,7 @@ impl Parent<'_> {
         }
     }
 
-    /// The rights `rules` under `name`, and the bindings that give them to `users`; nothing without users or rights.
+    /// The rights `rules` under `name`, and the bindings that give them to `users`; nothing without rights.
     pub fn granted(&self, name: &str, rules: Vec<Rule>, users: &BTreeSet<Arc<str>>) -> Vec<Child> {
         let namespace = &self.key.name.namespace;
         let mut children = vec![];
