@@ -1,4 +1,8 @@
 //! What users see on a real API server, with the built operator running under its own identity. One module a capability.
 
+mod common;
+
+#[path = "cluster/quickstart.rs"]
+mod quickstart;
 #[path = "cluster/schema.rs"]
 mod schema;
