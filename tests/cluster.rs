@@ -6,3 +6,5 @@ mod common;
 mod quickstart;
 #[path = "cluster/schema.rs"]
 mod schema;
+#[path = "cluster/writes.rs"]
+mod writes;

@@ -4,10 +4,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result};
-use pimpernel_launcher::ControlPlane;
 use pimpernel_launcher::operator::USER;
+use pimpernel_launcher::{ControlPlane, wait};
 use serde_json::Value;
+
+use super::PATIENCE;
 
 /// A place in the audit log, after all requests that were answered before.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +99,17 @@ pub fn writes_since(plane: &ControlPlane, start: Place) -> Result<Vec<Request>> 
         .filter_map(Request::read)
         .filter(Request::is_write)
         .collect())
+}
+
+/// Waits until the operator has written nothing for two seconds, which is longer than anything is held back.
+pub fn quiet(plane: &ControlPlane) -> Result<()> {
+    let mut seen = (here(plane)?, Instant::now());
+    wait::until("the operator to be at rest", PATIENCE, || {
+        if !writes_since(plane, seen.0)?.is_empty() {
+            seen = (here(plane)?, Instant::now());
+        }
+        Ok((seen.1.elapsed() >= Duration::from_secs(2)).then_some(()))
+    })
 }
 
 /// Requests, one a line, for messages.

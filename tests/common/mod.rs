@@ -16,7 +16,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{Condition, await_condition};
 use kube::{Client, Config, Resource};
 use pimpernel::api;
-use pimpernel_launcher::{ControlPlane, Operator, OperatorOptions, Options, repository};
+use pimpernel_launcher::{ControlPlane, Operator, OperatorOptions, Options, port, repository};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::process::ExitStatus;
@@ -71,7 +71,14 @@ impl World {
         })?;
         Operator::install(&plane)?;
         let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_pimpernel-operator"));
-        options.args = wish.args.iter().map(|&arg| arg.to_owned()).collect();
+        // At the same address after each start, as behind a Service: else each start had to register it anew.
+        options.webhook = false;
+        let address = format!("127.0.0.1:{}", port::free()?);
+        options.args = vec![
+            format!("--webhook-url=https://{address}"),
+            format!("--webhook-listen={address}"),
+        ];
+        options.args.extend(wish.args.iter().map(|&arg| arg.to_owned()));
         let world = Self {
             operator: Mutex::new(None),
             client: client(&plane.admin().to_path_buf()).await?,
@@ -137,6 +144,18 @@ impl World {
     /// What the operator has logged, for messages.
     pub fn log(&self) -> String {
         self.operator().as_ref().map(Operator::log).unwrap_or_default()
+    }
+
+    /// The value of one of the operator's metrics, summed over its labels; nothing if there is none of that name.
+    pub fn metric(&self, name: &str) -> Result<Option<f64>> {
+        let text = self
+            .operator()
+            .as_ref()
+            .context("the operator does not run")?
+            .metrics()?;
+        let named = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+        let values: Vec<f64> = named.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        Ok((!values.is_empty()).then(|| values.iter().sum()))
     }
 
     fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
