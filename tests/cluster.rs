@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "cluster/crash.rs"]
+mod crash;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/schema.rs"]

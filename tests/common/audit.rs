@@ -114,7 +114,8 @@ pub fn quiet(plane: &ControlPlane) -> Result<()> {
 
 /// Requests, one a line, for messages.
 pub fn list(requests: &[Request]) -> String {
-    requests.iter().map(|request| format!("\n  {request}")).collect()
+    let lines: Vec<String> = requests.iter().map(|request| format!("\n  {request}")).collect();
+    lines.concat()
 }
 
 fn open(plane: &ControlPlane) -> Result<File> {

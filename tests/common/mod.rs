@@ -3,13 +3,14 @@
 //! At most two worlds exist at a time, so that the tests do not starve each other; a test that wants a third waits.
 
 pub mod audit;
+pub mod state;
 
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -180,11 +181,17 @@ impl World {
         self.kubectl(&["apply", "-f", path.to_str().context("the path is not UTF-8")?])
     }
 
-    /// Opens a session as its impersonator does, and waits until it is open.
+    /// Opens a session as its impersonator does, as soon as that is allowed, and waits until it is open.
     pub async fn enter(&self, namespace: &str, session: &api::Impersonation) -> Result<api::Impersonation> {
         let client = self.client_of(&session.spec.impersonator).await?;
         let theirs: Api<api::Impersonation> = Api::namespaced(client, namespace);
-        theirs.create(&PostParams::default(), session).await?;
+        let began = Instant::now();
+        while let Err(error) = theirs.create(&PostParams::default(), session).await {
+            // The right itself follows from the roles a moment later. What the operator refuses stays refused.
+            let early = error.to_string().contains("cannot create resource");
+            ensure!(early && began.elapsed() < PATIENCE, "{error}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let name = session.metadata.name.as_deref().context("the session has no name")?;
         let open = until(self.api(namespace), name, says::<api::Impersonation>("Active", "True")).await?;
         open.context("the session is gone")
