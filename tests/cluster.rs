@@ -4,8 +4,14 @@ mod common;
 
 #[path = "cluster/crash.rs"]
 mod crash;
+#[path = "cluster/deletion.rs"]
+mod deletion;
+#[path = "cluster/leader.rs"]
+mod leader;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
+#[path = "cluster/recovery.rs"]
+mod recovery;
 #[path = "cluster/schema.rs"]
 mod schema;
 #[path = "cluster/writes.rs"]

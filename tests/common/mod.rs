@@ -6,12 +6,13 @@ pub mod audit;
 pub mod state;
 
 use std::fmt::Debug;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{Condition, await_condition};
@@ -45,6 +46,7 @@ pub struct World {
     plane: ControlPlane,
     client: Client,
     options: OperatorOptions,
+    webhook: u16,
     _turn: Turn,
 }
 
@@ -74,17 +76,15 @@ impl World {
         let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_pimpernel-operator"));
         // At the same address after each start, as behind a Service: else each start had to register it anew.
         options.webhook = false;
-        let address = format!("127.0.0.1:{}", port::free()?);
-        options.args = vec![
-            format!("--webhook-url=https://{address}"),
-            format!("--webhook-listen={address}"),
-        ];
+        let webhook = port::free()?;
+        options.args = vec![format!("--webhook-url=https://127.0.0.1:{webhook}")];
         options.args.extend(wish.args.iter().map(|&arg| arg.to_owned()));
         let world = Self {
             operator: Mutex::new(None),
-            client: client(&plane.admin().to_path_buf()).await?,
+            client: client(plane.admin()).await?,
             plane,
             options,
+            webhook,
             _turn: turn,
         };
         world.start_operator()?;
@@ -116,18 +116,22 @@ impl World {
 
     /// Starts the operator and waits until it is ready.
     pub fn start_operator(&self) -> Result<()> {
-        let started = self.another_operator()?;
         let mut operator = self.operator();
-        if operator.is_some() {
-            bail!("the operator runs already");
-        }
-        *operator = Some(started);
+        ensure!(operator.is_none(), "the operator runs already");
+        *operator = Some(self.operator_listening(self.webhook)?);
         Ok(())
     }
 
-    /// Starts another process of the operator, waits until it is ready, and leaves it to the caller.
+    /// Starts another process of the operator, which is reached at the same address as the first one when that is gone
+    /// from there, as behind a Service that has not noticed it yet.
     pub fn another_operator(&self) -> Result<Operator> {
-        let started = Operator::start(&self.plane, &self.options)?;
+        self.operator_listening(port::free()?)
+    }
+
+    fn operator_listening(&self, port: u16) -> Result<Operator> {
+        let mut options = self.options.clone();
+        options.args.push(format!("--webhook-listen=127.0.0.1:{port}"));
+        let started = Operator::start(&self.plane, &options)?;
         started.wait_ready(PATIENCE)?;
         Ok(started)
     }
@@ -147,16 +151,9 @@ impl World {
         self.operator().as_ref().map(Operator::log).unwrap_or_default()
     }
 
-    /// The value of one of the operator's metrics, summed over its labels; nothing if there is none of that name.
+    /// The value of one of the operator's metrics, see [`metric`].
     pub fn metric(&self, name: &str) -> Result<Option<f64>> {
-        let text = self
-            .operator()
-            .as_ref()
-            .context("the operator does not run")?
-            .metrics()?;
-        let named = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        let values: Vec<f64> = named.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
-        Ok((!values.is_empty()).then(|| values.iter().sum()))
+        metric(self.operator().as_ref().context("the operator does not run")?, name)
     }
 
     fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
@@ -226,6 +223,14 @@ impl World {
     }
 }
 
+/// The value of a metric, summed over its labels; nothing if there is none of that name yet.
+pub fn metric(operator: &Operator, name: &str) -> Result<Option<f64>> {
+    let text = operator.metrics()?;
+    let named = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
+    let values: Vec<f64> = named.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    Ok((!values.is_empty()).then(|| values.iter().sum()))
+}
+
 /// A kind that can be watched and looked into.
 pub trait Kind: Clone + Debug + Send + Serialize + DeserializeOwned + 'static {}
 impl<K: Clone + Debug + Send + Serialize + DeserializeOwned + 'static> Kind for K {}
@@ -252,6 +257,28 @@ pub fn says<K: Kind + Resource>(type_: &'static str, status: &'static str) -> im
     }
 }
 
+/// Whether a user may use `verb` on `resource`, which is `RESOURCE.GROUP`, in a namespace, as the API server sees it.
+pub async fn may(client: &Client, user: &str, (verb, resource, namespace): (&str, &str, &str)) -> Result<bool> {
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    let attributes = ResourceAttributes {
+        verb: Some(verb.to_owned()),
+        resource: Some(resource.to_owned()),
+        group: Some(group.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        ..ResourceAttributes::default()
+    };
+    let review = SubjectAccessReview {
+        spec: SubjectAccessReviewSpec {
+            user: Some(user.to_owned()),
+            resource_attributes: Some(attributes),
+            ..SubjectAccessReviewSpec::default()
+        },
+        ..SubjectAccessReview::default()
+    };
+    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
 /// That an object is there, or is not.
 pub fn exists<K>(wanted: bool) -> impl Condition<K> {
     move |object: Option<&K>| object.is_some() == wanted
@@ -264,7 +291,8 @@ pub fn condition<K: Serialize>(object: &K, type_: &str) -> Option<api::Condition
     conditions.into_iter().find(|condition| condition.type_ == type_)
 }
 
-async fn client(kubeconfig: &PathBuf) -> Result<Client> {
+/// A client of the identity in a kubeconfig.
+pub async fn client(kubeconfig: &Path) -> Result<Client> {
     // The first test to come here decides for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
