@@ -12,6 +12,10 @@ mod leader;
 mod quickstart;
 #[path = "cluster/recovery.rs"]
 mod recovery;
+#[path = "cluster/guarded.rs"]
+mod guarded;
+#[path = "cluster/refusals.rs"]
+mod refusals;
 #[path = "cluster/schema.rs"]
 mod schema;
 #[path = "cluster/writes.rs"]
