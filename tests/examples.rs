@@ -8,6 +8,7 @@ mod pages;
 
 use manifests::{Manifest, World};
 use pages::Page;
+use pimpernel::policy::Reason;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -153,6 +154,30 @@ fn every_path_that_is_named_exists() -> Result<(), String> {
         }
     }
     assert!(seen > 50, "the pages name {seen} paths: are they still found?");
+    assert_none(&problems);
+    Ok(())
+}
+
+#[test]
+fn every_reason_is_explained_with_what_to_do() -> Result<(), String> {
+    let path = root().join("docs/troubleshooting.md");
+    let text = read(&path)?;
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let explained: Vec<&str> = rows
+        .flat_map(|cell| cell.split("`, `"))
+        .map(|word| word.trim_matches(['`', ' ']))
+        .collect();
+    let mut problems = vec![];
+    for reason in Reason::ALL {
+        if !text.contains(&format!("`{reason}`")) {
+            problems.push(format!("{}: does not say what to do about `{reason}`", named(&path)));
+        }
+    }
+    let reasons = explained.iter().filter(|word| word.chars().all(char::is_alphanumeric));
+    let gone = reasons.filter(|word| !Reason::ALL.iter().any(|reason| reason.as_str() == **word));
+    problems.extend(gone.map(|word| format!("{}: there is no reason `{word}`", named(&path))));
     assert_none(&problems);
     Ok(())
 }
