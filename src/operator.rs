@@ -214,6 +214,7 @@ impl Parts {
         let (release, released) = watch::channel(false);
         let elected = tokio::spawn(elector.run(released));
         let metrics = &self.context.metrics;
+        metrics.leader(false);
         let mut snapshots = self.context.snapshots();
         let ready = async {
             let _ = leadership.wait_for(|leads| *leads).await;

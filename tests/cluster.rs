@@ -1,4 +1,18 @@
 //! What users see on a real API server, with the built operator running under its own identity. One module a capability.
 
+mod common;
+
+#[path = "cluster/crash.rs"]
+mod crash;
+#[path = "cluster/deletion.rs"]
+mod deletion;
+#[path = "cluster/leader.rs"]
+mod leader;
+#[path = "cluster/quickstart.rs"]
+mod quickstart;
+#[path = "cluster/recovery.rs"]
+mod recovery;
 #[path = "cluster/schema.rs"]
 mod schema;
+#[path = "cluster/writes.rs"]
+mod writes;

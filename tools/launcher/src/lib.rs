@@ -16,7 +16,7 @@ mod http;
 pub mod interrupt;
 pub mod operator;
 mod pki;
-mod port;
+pub mod port;
 pub mod process;
 mod scratch;
 pub mod wait;
