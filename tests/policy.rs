@@ -15,6 +15,8 @@ mod applications;
 mod catalogues;
 #[path = "policy/employees.rs"]
 mod employees;
+#[path = "policy/ending.rs"]
+mod ending;
 #[path = "policy/entering.rs"]
 mod entering;
 #[path = "policy/holders.rs"]

@@ -7,7 +7,7 @@ use super::error::{Error, answer, is_gone, is_terminating};
 use super::gather::version_of;
 use super::reconcile::MANAGER;
 use super::wire::{self, Derived};
-use crate::policy::children::{Body, Child, ChildId, ChildKind, Rule};
+use crate::policy::children::{Body, Child, ChildId, ChildKind, Observations, Rule};
 use crate::policy::plan::plan;
 use crate::policy::status::Applied;
 use crate::policy::{Key, Reason};
@@ -16,12 +16,9 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1 as rbac;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, PartialObjectMeta};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// What exists in the name of one owner.
-type Observations = BTreeMap<ChildId, Child>;
-
-/// Makes what exists in the name of `owner` equal to `desired`.
+/// Withdraws what `owner` no longer gives and writes what it gives. What is left over goes with [`tidy`].
 pub async fn children(owner: &Key, desired: &[Child], context: &Context) -> Result<Applied, Error> {
     let observed = context.observed.of(owner);
     let plan = plan(desired, &observed);
@@ -45,10 +42,15 @@ pub async fn children(owner: &Key, desired: &[Child], context: &Context) -> Resu
             Err(error) => return Err(error),
         }
     }
-    for id in &plan.tidy {
-        remove(id, context).await?;
-    }
     Ok(applied)
+}
+
+/// Removes what exists in the name of `owner` and gives nobody anything, when all else is done and told.
+pub async fn tidy(owner: &Key, desired: &[Child], context: &Context) -> Result<(), Error> {
+    for id in plan(desired, &context.observed.of(owner)).tidy {
+        remove(&id, context).await?;
+    }
+    Ok(())
 }
 
 /// The Role that a child is, or binds.
@@ -78,9 +80,14 @@ async fn withhold(role: &str, desired: &[Child], observed: &Observations, contex
     match cut_down(&concerned, observed, context).await {
         Ok(lacking) => {
             let lacking: Vec<String> = lacking.iter().map(described).collect();
+            let lacking = if lacking.is_empty() {
+                format!("a right of role `{role}`")
+            } else {
+                lacking.join(", ")
+            };
             let message = format!(
                 "the operator lacks {} and cannot hand it out: give the operator that right, or take it out of the catalogue",
-                lacking.join(", ")
+                lacking
             );
             Ok(Applied::Failed(Reason::NotGrantable, message))
         }

@@ -59,6 +59,9 @@ pub struct Child {
     pub body: Body,
 }
 
+/// What exists in the name of one owner.
+pub type Observations = BTreeMap<ChildId, Child>;
+
 /// What is in a derived object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {

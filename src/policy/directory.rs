@@ -210,6 +210,11 @@ impl Directory {
         self.accounts.get(uid)
     }
 
+    /// How many sessions have an account.
+    pub fn open_sessions(&self) -> usize {
+        self.accounts.len()
+    }
+
     /// The tenants that name `tenant` as their parent.
     pub fn children(&self, tenant: &str) -> impl Iterator<Item = &Name> {
         self.children.get(tenant).into_iter().flatten()

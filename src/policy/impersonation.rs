@@ -2,6 +2,7 @@
 //! left to the controllers.
 
 use super::Decision;
+use super::children::Observations;
 use super::directory::{Directory, Entry};
 use super::name::{Folded, Name};
 use super::verdict::{Reason, Standing, Violation, Violations};
@@ -122,12 +123,18 @@ impl Impersonation {
     }
 }
 
-/// Where the session stands at `now`.
-pub fn phase(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, now: Timestamp) -> Phase {
+/// Where the session stands at `now`, given what exists in its name.
+pub fn phase(
+    name: &Name,
+    entry: &Entry<Impersonation>,
+    observed: &Observations,
+    directory: &Directory,
+    now: Timestamp,
+) -> Phase {
     if let Some((at, reason)) = entry.meta.ended {
         return Phase::Ended(at, reason);
     }
-    let was_open = directory.account(&entry.meta.uid).is_some();
+    let (was_open, severed) = opened::traces(name, &entry.meta.uid, observed, directory);
     let session = match &entry.spec {
         Ok(session) => session,
         Err(_) if was_open => return Phase::Ended(now, Reason::Withdrawn),
@@ -140,7 +147,7 @@ pub fn phase(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, n
     if now >= end {
         return Phase::Ended(end, Reason::Expired);
     }
-    if entry.meta.deleting {
+    if entry.meta.deleting || severed {
         return Phase::Ended(now, Reason::Withdrawn);
     }
     let violations = rules(name, session, Some(entry.age()), directory, now);
@@ -168,10 +175,11 @@ pub fn phase(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, n
 pub fn decide(
     name: &Name,
     entry: &Entry<Impersonation>,
+    observed: &Observations,
     directory: &Directory,
     now: Timestamp,
 ) -> Decision<ImpersonationStatus> {
-    let phase = phase(name, entry, directory, now);
+    let phase = phase(name, entry, observed, directory, now);
     let session = entry.spec.as_ref().ok();
     let end = session.map(|session| session.end(entry.meta.created));
     let mut status = ImpersonationStatus {

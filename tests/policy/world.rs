@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pimpernel::api::{EmployeeSpec, ImpersonationSpec, PermissionCatalogSpec, RoleSpec, TenantSpec};
 use pimpernel::policy::admission::{self, Answer, Request};
-use pimpernel::policy::children::{Body, Child, Subject};
+use pimpernel::policy::children::{Body, Child, Observations, Subject};
 use pimpernel::policy::directory::Account;
 use pimpernel::policy::verdict::Standing;
 use pimpernel::policy::{Change, Directory, Entry, Key, Kind, Meta, Name, Reason, Settings};
@@ -230,7 +230,13 @@ impl World {
             Kind::Tenant => outcome(tenant::decide(name, d.tenant_entry(name)?, d, now)),
             Kind::Role => outcome(role::decide(name, d.role(name)?, d, now)),
             Kind::Employee => outcome(employee::decide(name, d.employee(name)?, d, now)),
-            Kind::Impersonation => outcome(impersonation::decide(name, d.session(name)?, d, now)),
+            Kind::Impersonation => outcome(impersonation::decide(
+                name,
+                d.session(name)?,
+                &Observations::new(),
+                d,
+                now,
+            )),
             Kind::PermissionCatalog => return None,
         })
     }

@@ -2,13 +2,16 @@
 
 use super::Impersonation;
 use crate::api::{self, ImpersonationStatus, Mode};
-use crate::policy::children::{Body, Child, ChildKind, Parent, Rule, SESSION_END, SESSION_UID, Subject};
+use crate::policy::children::{
+    Body, Child, ChildId, ChildKind, Observations, Parent, Rule, SESSION_END, SESSION_UID, Subject,
+};
 use crate::policy::directory::{Directory, Entry};
 use crate::policy::entitlement;
 use crate::policy::name::{Key, Kind, Name};
 use crate::policy::tenant::{self, Tenant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// I6, word for word.
 pub fn banner(tenant: &Tenant) -> String {
@@ -21,6 +24,27 @@ pub fn banner(tenant: &Tenant) -> String {
 /// The `ServiceAccount` of the session with that UID (I5); also the name of its Secret and of the right to read that.
 pub fn account_name(uid: &str) -> String {
     format!("impersonated-admin-{uid}")
+}
+
+/// Whether the session was open, and whether its end has begun: its binding, which goes first, is gone, and its Secret,
+/// which is made after the binding and goes last, is there. An end that has begun is never taken back, though the operator
+/// may have died before it could say so (I9). So does whoever deletes the binding by hand end the session.
+pub(super) fn traces(name: &Name, uid: &Arc<str>, observed: &Observations, directory: &Directory) -> (bool, bool) {
+    let private = Name::new(directory.settings().sessions_namespace.clone(), account_name(uid));
+    let exists = |kind, name: &Name| {
+        observed.contains_key(&ChildId {
+            kind,
+            name: name.clone(),
+        })
+    };
+    let open = directory.account(uid).is_some() || exists(ChildKind::ServiceAccount, &private);
+    let severed = exists(ChildKind::Secret, &private) && !exists(ChildKind::RoleBinding, &binding_name(name, uid));
+    (open, severed)
+}
+
+/// The binding of the session's account to the fixed role.
+fn binding_name(name: &Name, uid: &str) -> Name {
+    Name::new(name.namespace.clone(), format!("pimpernel:session:{uid}"))
 }
 
 /// What the status of an open session says.
@@ -72,7 +96,7 @@ pub(super) fn open(
     let sessions = &directory.settings().sessions_namespace;
     let account = account_name(uid);
     let private = Name::new(sessions.clone(), account.clone());
-    let bound = Name::new(name.namespace.clone(), format!("pimpernel:session:{uid}"));
+    let bound = binding_name(name, uid);
     let own = Name::new(name.namespace.clone(), format!("pimpernel:session:{uid}:self"));
     let parent = Parent {
         key: Key::new(Kind::Impersonation, name.clone()),
