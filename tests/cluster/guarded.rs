@@ -285,3 +285,107 @@ async fn what_is_in_use_is_not_deleted_and_a_namespace_always_is() -> Result<()>
         .await
         .context("T8: the deletion of a namespace is not held up")
 }
+
+/// Gives the stranger rights by hand, as a platform team does.
+async fn entrust(stage: &Stage, namespace: &str, rules: &Value) -> Result<()> {
+    let metadata = json!({"namespace": namespace, "name": "by-hand"});
+    let group = "rbac.authorization.k8s.io/v1";
+    let role = json!({"apiVersion": group, "kind": "Role", "metadata": metadata, "rules": rules});
+    let mut binding = json!({"apiVersion": group, "kind": "RoleBinding", "metadata": metadata});
+    binding["roleRef"] = bound_to("by-hand")["roleRef"].clone();
+    binding["subjects"] = bound_to("by-hand")["subjects"].clone();
+    for object in [role, binding] {
+        stage.admin.apply(&object).await?.object()?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_of_a_tenant_is_not_its_own_needs_a_right_of_its_own() -> Result<()> {
+    let stage = Stage::set(World::start().await?).await?;
+    let stranger = stage.caller(STRANGER);
+    let on = |resources: Value, verbs: Value| json!({"apiGroups": ["pimpernel.dev"], "resources": resources, "verbs": verbs});
+    let write = on(
+        json!(["tenants"]),
+        json!(["create", "delete", "get", "patch", "update"]),
+    );
+    entrust(&stage, "lsp-paris", &json!([write])).await?;
+    stage
+        .allowed(STRANGER, "update", "tenants.pimpernel.dev", "lsp-paris")
+        .await?;
+    let paris = "Tenant lsp-paris/lsp-paris";
+    let profile =
+        json!({"spec": {"displayName": "LSP à Paris", "brandingProfile": "scarlet", "timeZone": "Europe/Paris"}});
+    stranger
+        .merge(paris, &profile)
+        .await?
+        .object()
+        .context("T7: the profile")?;
+    for (field, value) in [
+        ("state", json!("Inactive")),
+        ("applications", json!([])),
+        ("userCap", json!(5)),
+        ("trial", json!({"expiresAt": "2036-01-01T00:00:00Z"})),
+    ] {
+        let answer = stranger.merge(paris, &json!({"spec": {field: value}})).await?;
+        refused(
+            "T7",
+            &answer,
+            &format!("spec.{field}: changing this needs update on tenants/commercial"),
+        )?;
+    }
+    let security = json!({"spec": {"impersonation": {"maxDuration": "24h"}}});
+    refused(
+        "T7",
+        &stranger.merge(paris, &security).await?,
+        "spec.impersonation: changing this needs update on tenants/security",
+    )?;
+    let both = json!({"spec": {"brandingProfile": "blue", "impersonation": null}});
+    refused(
+        "T7",
+        &stranger.merge(paris, &both).await?,
+        "spec.impersonation: changing this needs",
+    )?;
+    let calais = "Tenant lsp-calais/lsp-calais";
+    entrust(&stage, "lsp-calais", &json!([write])).await?;
+    stage
+        .allowed(STRANGER, "delete", "tenants.pimpernel.dev", "lsp-calais")
+        .await?;
+    refused(
+        "T7",
+        &stranger.delete(calais).await?,
+        "deleting a Tenant needs update on tenants/commercial",
+    )?;
+    stage.namespace("lsp-dover").await?;
+    let dover = object(
+        "Tenant lsp-dover/lsp-dover",
+        "{displayName: Dover, type: Customer, parent: lsp}",
+    );
+    entrust(&stage, "lsp-dover", &json!([write])).await?;
+    stage
+        .allowed(STRANGER, "create", "tenants.pimpernel.dev", "lsp-dover")
+        .await?;
+    refused("T7", &stranger.create(&dover).await?, "needs")?;
+    entrust(
+        &stage,
+        "lsp-dover",
+        &json!([write, on(json!(["tenants/commercial"]), json!(["update"]))]),
+    )
+    .await?;
+    stage
+        .allowed(STRANGER, "update", "tenants/commercial.pimpernel.dev", "lsp-dover")
+        .await?;
+    refused(
+        "T2",
+        &stranger.create(&dover).await?,
+        "spec.parent: naming `lsp` as parent needs verb `adopt` on tenants in namespace `lsp`",
+    )?;
+    entrust(&stage, "lsp", &json!([on(json!(["tenants"]), json!(["adopt"]))])).await?;
+    stage.allowed(STRANGER, "adopt", "tenants.pimpernel.dev", "lsp").await?;
+    stranger
+        .create(&dover)
+        .await?
+        .object()
+        .context("T2: with the parent's leave")?;
+    Ok(())
+}

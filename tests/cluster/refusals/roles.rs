@@ -198,7 +198,7 @@ fn grants() -> Vec<Row> {
                 name,
                 &granting("{application: tenant-management, permission: impersonation, actions: [Support]}"),
             )
-            .says("spec.permissions[0].application: the tenant does not have application `tenant-management`"),
+            .says("spec.permissions[0].application: `tenant-management/impersonation:Support` is of application `tenant-management`, which the tenant does not have"),
         row("T4: `admin` is always included").right(
             name,
             &granting("{application: admin, permission: employees, actions: [View]}"),
@@ -214,14 +214,14 @@ fn grants() -> Vec<Row> {
                 name,
                 &granting("{application: acd, permission: Skill, actions: [View]}"),
             )
-            .says("spec.permissions[0].permission: permission `Skill` does not exist: did you mean `skills`?"),
+            .says("spec.permissions[0].permission: permission `Skill` of application `acd` does not exist: did you mean `skills`?"),
         row("P7: an unknown action is refused with the nearest one")
             .wrong(name, &skills("[Veiw]"))
-            .says("spec.permissions[0].actions: action `Veiw` does not exist: did you mean `View`?")
+            .says("spec.permissions[0].actions: action `Veiw` of `acd/skills` does not exist: did you mean `View`?")
             .right(name, &skills("[View]")),
         row("P7: an action has its case")
             .wrong(name, &skills("[view]"))
-            .says("action `view` does not exist: did you mean `View`?"),
+            .says("action `view` of `acd/skills` does not exist: did you mean `View`?"),
         row("P1: a permission with actions needs some")
             .wrong(name, &granting("{application: acd, permission: skills}"))
             .says("spec.permissions[0].actions: permission `skills` needs actions"),
@@ -230,7 +230,7 @@ fn grants() -> Vec<Row> {
                 name,
                 &granting("{application: acd, permission: dashboard-queue-counter, actions: [View]}"),
             )
-            .says("action `View` does not exist")
+            .says("action `View` of `acd/dashboard-queue-counter` does not exist")
             .right(
                 name,
                 &granting("{application: acd, permission: dashboard-queue-counter}"),
@@ -266,8 +266,8 @@ fn all_at_once() -> Vec<Row> {
                 "{displayName: monitor, permissions: [{application: acd, permission: skils, actions: [View]}, {application: acd, permission: users, actions: [Delete]}]}",
             )
             .says("spec.displayName: `monitor` is the name of role `team-lead` already")
-            .says("spec.permissions[0].permission: permission `skils` does not exist")
-            .says("spec.permissions[1].actions: action `Delete` does not exist"),
+            .says("spec.permissions[0].permission: permission `skils` of application `acd` does not exist")
+            .says("spec.permissions[1].actions: action `Delete` of `acd/users` does not exist"),
         row("all that the schema finds is told at once")
             .wrong("Role lsp-paris/evaluator", &format!("{{displayName: {}, state: Enabled, permissions: [{{application: acd}}]}}", "x".repeat(51)))
             .says("spec.displayName: Too long")
