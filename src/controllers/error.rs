@@ -79,3 +79,9 @@ pub fn is_terminating(error: &kube::Error) -> bool {
         .iter()
         .any(|cause| cause.reason == "NamespaceTerminating")
 }
+
+/// Whether the API server cannot apply to the stored object, because something in it has the wrong type.
+pub fn is_unreadable(error: &kube::Error) -> bool {
+    answer(error)
+        .is_some_and(|status| status.code == 500 && status.message.starts_with("failed to create typed live object"))
+}

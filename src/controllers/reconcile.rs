@@ -1,7 +1,7 @@
 //! One reconcile: judge, write what follows, write one status if it differs. The same steps for every kind.
 
 use super::context::Context;
-use super::error::Error;
+use super::error::{Error, answer, is_unreadable};
 use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants};
 use super::{apply, events};
 use crate::api::{GROUP, VERSION};
@@ -105,7 +105,12 @@ async fn patch<D: Declared>(key: &Key, uid: &str, status: &D::Status, context: &
         "status": status,
     });
     let params = PatchParams::apply(MANAGER).force();
-    match api.patch_status(&key.name.name, &params, &Patch::Apply(&body)).await {
+    let mut applied = api.patch_status(&key.name.name, &params, &Patch::Apply(&body)).await;
+    let unreadable = applied.as_ref().err().is_some_and(is_unreadable);
+    if unreadable {
+        applied = replace(&api, key, uid, &body).await;
+    }
+    match applied {
         Ok(written) => {
             let version = written
                 .resource_version()
@@ -116,7 +121,33 @@ async fn patch<D: Declared>(key: &Key, uid: &str, status: &D::Status, context: &
             Ok(())
         }
         // Deleted, or deleted and made again, since it was judged: whoever is there now is looked at for itself.
-        Err(error) if super::error::answer(&error).is_some_and(|status| matches!(status.code, 404 | 409)) => Ok(()),
+        Err(error) if answer(&error).is_some_and(|status| matches!(status.code, 404 | 409)) => Ok(()),
+        // A rule of the definition that cannot even be evaluated lets no status in: the Event alone tells it.
+        Err(error) if unreadable && answer(&error).is_some_and(|status| status.code == 422) => {
+            tracing::warn!(object = %key, %error, "no status can be written");
+            Ok(())
+        }
         Err(error) => Err(Error::Status(error)),
     }
+}
+
+/// Puts the whole status in the place of the stored one. A field of the wrong type anywhere in an object keeps the API
+/// server from applying to it, and such an object must be told what is wrong with it all the same.
+async fn replace(
+    api: &Api<DynamicObject>,
+    key: &Key,
+    uid: &str,
+    body: &serde_json::Value,
+) -> kube::Result<DynamicObject> {
+    let status = body.get("status");
+    let patch = json!([
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        {"op": "add", "path": "/status", "value": status},
+    ]);
+    let path = format!("{}/{}/status?fieldManager={MANAGER}", api.resource_url(), key.name.name);
+    let request = http::Request::patch(path)
+        .header(http::header::CONTENT_TYPE, "application/json-patch+json")
+        .body(patch.to_string().into_bytes())
+        .map_err(kube::Error::HttpError)?;
+    api.clone().into_client().request(request).await
 }
