@@ -18,5 +18,7 @@ mod recovery;
 mod refusals;
 #[path = "cluster/schema.rs"]
 mod schema;
+#[path = "cluster/without_admission.rs"]
+mod without_admission;
 #[path = "cluster/writes.rs"]
 mod writes;

@@ -4,6 +4,8 @@
 
 pub mod audit;
 pub mod cast;
+pub mod library;
+pub mod loose;
 pub mod rest;
 pub mod state;
 
@@ -69,6 +71,15 @@ impl World {
 
     /// Starts one and waits until the operator is ready.
     pub async fn of(wish: Wish<'_>) -> Result<Self> {
+        Self::begin(wish, true).await
+    }
+
+    /// The same without webhook and admission policies.
+    pub async fn unguarded(wish: Wish<'_>) -> Result<Self> {
+        Self::begin(wish, false).await
+    }
+
+    async fn begin(wish: Wish<'_>, guarded: bool) -> Result<Self> {
         let turn = Turn::wait();
         let plane = ControlPlane::start(&Options {
             audit: wish.audit,
@@ -79,7 +90,9 @@ impl World {
         // At the same address after each start, as behind a Service: else each start had to register it anew.
         options.webhook = false;
         let webhook = port::free()?;
-        options.args = vec![format!("--webhook-url=https://127.0.0.1:{webhook}")];
+        if guarded {
+            options.args = vec![format!("--webhook-url=https://127.0.0.1:{webhook}")];
+        }
         options.args.extend(wish.args.iter().map(|&arg| arg.to_owned()));
         let world = Self {
             operator: Mutex::new(None),

@@ -146,9 +146,8 @@ impl Caller {
 
     /// Creates an object.
     pub async fn create(&self, object: &Value) -> Result<Answer> {
-        let path = path(&name_of(object))?;
-        let folder = path.rsplit_once('/').map_or(path.as_str(), |(folder, _)| folder);
-        self.send("POST", folder, Some(("application/json", object))).await
+        let folder = folder(&name_of(object))?;
+        self.send("POST", &folder, Some(("application/json", object))).await
     }
 
     /// Changes part of an object, such as `Role lsp/administrator` or, with `/status`, its status.
@@ -267,6 +266,14 @@ pub fn told(object: &Value, type_: &str) -> Option<(String, String, String)> {
     let condition = conditions.iter().find(|condition| condition["type"] == type_)?;
     let text = |field: &str| condition[field].as_str().map(str::to_owned);
     Some((text("status")?, text("reason")?, text("message")?))
+}
+
+/// The path under which an object of that name is created.
+pub fn folder(which: &str) -> Result<String> {
+    let path = path(which)?;
+    Ok(path
+        .rsplit_once('/')
+        .map_or(path.clone(), |(folder, _)| folder.to_owned()))
 }
 
 fn path(which: &str) -> Result<String> {
