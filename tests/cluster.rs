@@ -18,6 +18,8 @@ mod recovery;
 mod refusals;
 #[path = "cluster/schema.rs"]
 mod schema;
+#[path = "cluster/sessions.rs"]
+mod sessions;
 #[path = "cluster/without_admission.rs"]
 mod without_admission;
 #[path = "cluster/writes.rs"]

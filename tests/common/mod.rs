@@ -7,6 +7,7 @@ pub mod cast;
 pub mod library;
 pub mod loose;
 pub mod rest;
+pub mod session;
 pub mod state;
 
 use std::fmt::Debug;
@@ -135,6 +136,12 @@ impl World {
         ensure!(operator.is_none(), "the operator runs already");
         *operator = Some(self.operator_listening(self.webhook)?);
         Ok(())
+    }
+
+    /// The same with further arguments.
+    pub fn start_operator_with(&mut self, args: &[&str]) -> Result<()> {
+        self.options.args.extend(args.iter().map(|&arg| arg.to_owned()));
+        self.start_operator()
     }
 
     /// Starts another process of the operator, which is reached at the same address as the first one when that is gone

@@ -329,7 +329,12 @@ pub fn employees() -> Vec<Case> {
             "e10-window",
             "primaryRole: team-lead, validFrom: 2036-01-01T00:00:00Z, validUntil: 2020-01-01T00:00:00Z",
         ),
-        employee("E3: a Draft role", "e3-draft", "primaryRole: e3-drafted").given(
+        employee(
+            "E3: a Draft role; the rest has effect",
+            "e3-draft",
+            "primaryRole: e3-drafted",
+        )
+        .given(
             "Role lsp-paris/e3-drafted",
             "{displayName: E3, permissions: [{application: acd, permission: skills, actions: [Edit]}]}",
         ),

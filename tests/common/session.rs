@@ -1,0 +1,153 @@
+//! A session as its impersonator has it: the Impersonation, the credential, and what is done with it.
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+use super::cast::Stage;
+use super::rest::{Caller, object};
+use super::{PATIENCE, SESSIONS};
+
+/// A session that was opened.
+pub struct Session {
+    /// Such as `Impersonation lsp-paris/case`.
+    pub which: String,
+    /// The Impersonation's UID.
+    pub uid: String,
+    /// The absolute end.
+    pub end: Timestamp,
+    /// The token, which must not be in any message of a test.
+    pub token: String,
+    /// Who acts with it.
+    pub inside: Caller,
+}
+
+impl Session {
+    /// Opens one as its impersonator does, waits until it is open, and takes the credential as the impersonator does.
+    pub async fn open(stage: &Stage, which: &str, (mode, user): (&str, &str), rest: &str) -> Result<Self> {
+        let why = "He cannot save his outbound skill";
+        let spec = format!("{{mode: {mode}, impersonator: {user}, reason: {why}, {rest}}}");
+        let created = stage.caller(user).create(&object(which, &spec)).await?;
+        created.object().with_context(|| format!("{user} opens {which}"))?;
+        let session = stage.says(which, "Active", "True", "Open").await?;
+        let uid = session["metadata"]["uid"].as_str().context("a UID")?.to_owned();
+        let end = session["status"]["expirationTime"]
+            .as_str()
+            .context("an end")?
+            .parse()?;
+        let name = session["status"]["credential"]["secretName"]
+            .as_str()
+            .context("a Secret")?;
+        let began = Instant::now();
+        let secret = loop {
+            let answer = stage.caller(user).get(&format!("Secret {SESSIONS}/{name}")).await?;
+            if answer.granted() {
+                break answer.object()?;
+            }
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "{user} cannot read the credential: {}",
+                answer.message()
+            );
+            // The API server heeds a binding a moment after it is stored.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
+        let token: ByteString = serde_json::from_value(secret["data"]["token"].clone())?;
+        let token = String::from_utf8(token.0)?;
+        let inside = Caller::bearer(stage.world.plane(), &token).await?;
+        let opened = Self {
+            which: which.to_owned(),
+            uid,
+            end,
+            token,
+            inside,
+        };
+        let namespace = opened.namespace().to_owned();
+        opened
+            .until_inside_may("get", "tenants.pimpernel.dev", &namespace, true)
+            .await?;
+        Ok(opened)
+    }
+
+    /// The tenant.
+    pub fn namespace(&self) -> &str {
+        self.which.split([' ', '/']).nth(1).unwrap_or_default()
+    }
+
+    /// Waits until the session's credential may or may not do something; one that is not accepted may nothing.
+    pub async fn until_inside_may(&self, verb: &str, resource: &str, namespace: &str, wanted: bool) -> Result<()> {
+        let began = Instant::now();
+        while self.inside.may(verb, resource, namespace).await.unwrap_or(false) != wanted {
+            ensure!(
+                began.elapsed() < PATIENCE,
+                "{} may {verb} {resource} in {namespace}: not {wanted}",
+                self.which
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Sets `stop` as somebody.
+    pub async fn stop(&self, by: &Caller) -> Result<super::rest::Answer> {
+        by.merge(&self.which, &json!({"spec": {"stop": true}})).await
+    }
+
+    /// What the token says of itself.
+    pub fn claims(&self) -> Result<Value> {
+        let middle = self.token.split('.').nth(1).context("not a JWT")?;
+        // From the alphabet of URLs, without padding, to the usual one.
+        let padding = "=".repeat((4 - middle.len() % 4) % 4);
+        let usual = middle.replace('-', "+").replace('_', "/") + &padding;
+        let claims: ByteString = serde_json::from_value(json!(usual))?;
+        Ok(serde_json::from_slice(&claims.0)?)
+    }
+
+    /// The names of the objects that exist for the session.
+    pub async fn objects(&self, stage: &Stage) -> Result<Vec<String>> {
+        let mut found = vec![];
+        for which in [
+            format!("rbac.RoleBinding {}/pimpernel:session:{}", self.namespace(), self.uid),
+            format!(
+                "rbac.RoleBinding {}/pimpernel:session:{}:self",
+                self.namespace(),
+                self.uid
+            ),
+            format!("rbac.Role {}/pimpernel:session:{}:self", self.namespace(), self.uid),
+            format!("ServiceAccount {SESSIONS}/impersonated-admin-{}", self.uid),
+            format!("Secret {SESSIONS}/impersonated-admin-{}", self.uid),
+            format!("rbac.Role {SESSIONS}/impersonated-admin-{}", self.uid),
+            format!("rbac.RoleBinding {SESSIONS}/impersonated-admin-{}", self.uid),
+        ] {
+            if stage.admin.get(&which).await?.granted() {
+                found.push(which);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Waits until the session has ended for a reason, proves that nothing of it is left, and gives the Impersonation.
+    pub async fn ended(&self, stage: &Stage, reason: &str) -> Result<Value> {
+        let over = stage.says(&self.which, "Active", "False", reason).await?;
+        let ready = super::rest::told(&over, "Ready").context("Ready")?;
+        ensure!(
+            (ready.0.as_str(), ready.1.as_str()) == ("True", reason),
+            "Ready says {ready:?}"
+        );
+        ensure!(
+            over["status"]["endReason"] == *reason,
+            "endReason is {}",
+            over["status"]["endReason"]
+        );
+        let at: Timestamp = over["status"]["endTime"].as_str().context("endTime")?.parse()?;
+        ensure!(at <= self.end, "it ended at {at}, after its end {}", self.end);
+        let left = self.objects(stage).await?;
+        ensure!(left.is_empty(), "these are left: {left:?}");
+        let namespace = self.namespace().to_owned();
+        self.until_inside_may("get", "tenants.pimpernel.dev", &namespace, false)
+            .await?;
+        Ok(over)
+    }
+}
