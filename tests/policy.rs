@@ -35,3 +35,5 @@ mod roles;
 mod tenants;
 #[path = "policy/time.rs"]
 mod time;
+#[path = "policy/waking.rs"]
+mod waking;
