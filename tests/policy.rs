@@ -37,3 +37,5 @@ mod roles;
 mod tenants;
 #[path = "policy/time.rs"]
 mod time;
+#[path = "policy/waking.rs"]
+mod waking;
