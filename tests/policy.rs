@@ -39,3 +39,5 @@ mod tenants;
 mod time;
 #[path = "policy/waking.rs"]
 mod waking;
+#[path = "policy/writers.rs"]
+mod writers;
