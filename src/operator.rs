@@ -26,6 +26,8 @@ use tokio::task::JoinSet;
 
 /// How often the webhook's registration is compared with what it should be.
 const REGISTRATION: SignedDuration = SignedDuration::from_secs(30);
+/// How often the node's clock is compared with the API server's.
+const SKEW: Duration = Duration::from_secs(30);
 /// How long work that is under way may take after the operator was told to stop.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -176,7 +178,12 @@ impl Parts {
             if snapshots.wait_for(|snapshot| snapshot.complete).await.is_ok() {
                 self.readiness.open(Gate::Caches);
             }
-            std::future::pending::<()>().await;
+            loop {
+                if let Some(skew) = self.context.clock.skew() {
+                    self.context.metrics.clock_skew(skew);
+                }
+                tokio::time::sleep(SKEW).await;
+            }
         };
         tokio::select! {
             () = gather::run(self.context.clone()) => bail!("the watches ended by themselves"),
@@ -274,9 +281,6 @@ impl Parts {
                 let now = self.context.clock.now().unwrap_or(now);
                 issued = keeper.keep(now, in_place.then_some(issued.bundle.as_str())).await?;
                 tls::reload(&served, &issued)?;
-                if let Some(skew) = self.context.clock.skew() {
-                    self.context.metrics.clock_skew(skew);
-                }
             }
         };
         let kept: Result<()> = tokio::select! {

@@ -2,7 +2,10 @@
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::{EnvFilter, filter::ParseError, fmt, util::TryInitError};
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+use tracing_subscriber::{Layer as _, fmt};
 
 mod metrics;
 
@@ -31,13 +34,17 @@ pub enum LogFormat {
 
 /// Sends log lines that pass the filter (`info,pimpernel=debug`) to stderr, from now on and in this form.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), Error> {
-    use tracing_subscriber::util::SubscriberInitExt as _;
-    let filter = EnvFilter::try_new(filter).map_err(|error| Error::Filter(filter.to_owned(), error))?;
-    let lines = fmt().with_env_filter(filter).with_writer(stderr);
-    match format {
-        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).finish().try_init()?,
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
-    }
+    let targets: Targets = filter
+        .parse()
+        .map_err(|error| Error::Filter(filter.to_owned(), error))?;
+    let lines = fmt::layer().with_writer(stderr);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(targets))
+        .try_init()?;
     Ok(())
 }
 

@@ -12,7 +12,5 @@ mod leader;
 mod quickstart;
 #[path = "cluster/recovery.rs"]
 mod recovery;
-#[path = "cluster/schema.rs"]
-mod schema;
 #[path = "cluster/writes.rs"]
 mod writes;

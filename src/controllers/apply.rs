@@ -7,7 +7,7 @@ use super::error::{Error, answer, is_gone, is_terminating};
 use super::gather::version_of;
 use super::reconcile::MANAGER;
 use super::wire::{self, Derived};
-use crate::policy::children::{Body, Child, ChildId, ChildKind, Rule};
+use crate::policy::children::{Body, Child, ChildId, ChildKind, Observations, Rule};
 use crate::policy::plan::plan;
 use crate::policy::status::Applied;
 use crate::policy::{Key, Reason};
@@ -16,9 +16,9 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1 as rbac;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, PartialObjectMeta};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// Makes what exists in the name of `owner` equal to `desired`.
+/// Withdraws what `owner` no longer gives and writes what it gives. What is left over goes with [`tidy`].
 pub async fn children(owner: &Key, desired: &[Child], context: &Context) -> Result<Applied, Error> {
     let observed = context.observed.of(owner);
     let plan = plan(desired, &observed);
@@ -42,10 +42,15 @@ pub async fn children(owner: &Key, desired: &[Child], context: &Context) -> Resu
             Err(error) => return Err(error),
         }
     }
-    for id in &plan.tidy {
-        remove(id, context).await?;
-    }
     Ok(applied)
+}
+
+/// Removes what exists in the name of `owner` and gives nobody anything, when all else is done and told.
+pub async fn tidy(owner: &Key, desired: &[Child], context: &Context) -> Result<(), Error> {
+    for id in plan(desired, &context.observed.of(owner)).tidy {
+        remove(&id, context).await?;
+    }
+    Ok(())
 }
 
 /// The Role that a child is, or binds.
@@ -67,46 +72,71 @@ fn is_escalation(error: &kube::Error) -> bool {
     })
 }
 
-/// Gives what the operator has of `role` to those who should have it, and takes the rest from everybody: the bindings go
-/// first, then the role is cut down, then the bindings are made again.
-async fn withhold(
-    role: &str,
-    desired: &[Child],
-    observed: &BTreeMap<ChildId, Child>,
-    context: &Context,
-) -> Result<Applied, Error> {
-    let concerned = |child: &&Child| role_of(child) == Some(role);
-    for binding in observed
-        .values()
-        .filter(concerned)
-        .filter(|child| child.id.kind == ChildKind::RoleBinding)
-    {
-        remove(&binding.id, context).await?;
+/// Gives what the operator has of `role` to those who should have it, and takes the rest from everybody. The role is cut
+/// down first: what is left the operator may bind, so that bindings can be narrowed like any other. Should even that fail,
+/// the bindings from which somebody must go are removed altogether.
+async fn withhold(role: &str, desired: &[Child], observed: &Observations, context: &Context) -> Result<Applied, Error> {
+    let concerned: Vec<&Child> = desired.iter().filter(|child| role_of(child) == Some(role)).collect();
+    match cut_down(&concerned, observed, context).await {
+        Ok(lacking) => {
+            let lacking: Vec<String> = lacking.iter().map(described).collect();
+            let lacking = if lacking.is_empty() {
+                format!("a right of role `{role}`")
+            } else {
+                lacking.join(", ")
+            };
+            let message = format!(
+                "the operator lacks {lacking} and cannot hand it out: give the operator that right, or take it out of the catalogue"
+            );
+            Ok(Applied::Failed(Reason::NotGrantable, message))
+        }
+        Err(error) => {
+            for binding in observed
+                .values()
+                .filter(|child| role_of(child) == Some(role) && loses(child, &concerned))
+            {
+                remove(&binding.id, context).await?;
+            }
+            Err(error)
+        }
     }
+}
+
+/// Writes the children with only those rules that the operator holds itself. What it lacks.
+async fn cut_down(concerned: &[&Child], observed: &Observations, context: &Context) -> Result<Vec<Rule>, Error> {
     let mut lacking = vec![];
-    for child in desired.iter().filter(concerned) {
-        let mut child = child.clone();
+    for child in concerned {
+        let mut child = (*child).clone();
         if let Body::Role(rules) = &mut child.body {
-            let held = held(&child.id.name.namespace, context).await?;
-            let (kept, missing) = divide(rules, &held);
+            let (kept, missing) = divide(rules, &held(&child.id.name.namespace, context).await?);
             *rules = kept;
             lacking = missing;
         }
-        write(&child, context).await?;
+        if observed.get(&child.id) != Some(&child) {
+            write(&child, context).await?;
+        }
     }
-    let lacking: Vec<String> = lacking
-        .iter()
-        .map(|rule| format!("`{}` on `{}.{}`", verbs(rule), rule.resource, rule.group))
-        .collect();
-    let message = format!(
-        "the operator lacks {} and cannot hand it out: give the operator that right, or take it out of the catalogue",
-        lacking.join(", ")
-    );
-    Ok(Applied::Failed(Reason::NotGrantable, message))
+    Ok(lacking)
 }
 
-fn verbs(rule: &Rule) -> String {
-    rule.verbs.iter().cloned().collect::<Vec<_>>().join(", ")
+/// Whether a binding that exists has a subject that it should not have.
+fn loses(binding: &Child, desired: &[&Child]) -> bool {
+    let Body::RoleBinding { subjects, .. } = &binding.body else {
+        return false;
+    };
+    let wanted = desired
+        .iter()
+        .find(|child| child.id == binding.id)
+        .map(|child| &child.body);
+    match wanted {
+        Some(Body::RoleBinding { subjects: wanted, .. }) => !subjects.is_subset(wanted),
+        _ => true,
+    }
+}
+
+fn described(rule: &Rule) -> String {
+    let verbs = rule.verbs.iter().cloned().collect::<Vec<_>>().join(", ");
+    format!("`{verbs}` on `{}.{}`", rule.resource, rule.group)
 }
 
 /// What the operator itself may do in `namespace`.

@@ -80,6 +80,7 @@ impl Context {
 
     /// Makes a directory known. Once complete it stays so: later lists are read beside what is known.
     pub fn publish(&self, directory: Directory, complete: bool) {
+        self.metrics.open_sessions(directory.open_sessions());
         self.snapshot.send_modify(|snapshot| {
             snapshot.directory = Arc::new(directory);
             snapshot.complete |= complete;

@@ -3,12 +3,12 @@
 use super::context::Context;
 use super::kinds::Status;
 use crate::api::{Condition, ConditionStatus, GROUP, VERSION};
-use crate::policy::{Decision, Key};
+use crate::policy::Key;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 
 /// Tells what became different between two statuses, if it is worth an Event.
-pub async fn tell<S: Status>(key: &Key, uid: &str, previous: &S, status: &S, _: &Decision<S>, context: &Context) {
+pub async fn tell<S: Status>(key: &Key, uid: &str, (previous, status): (&S, &S), context: &Context) {
     if let Some((at, reason)) = status.ended()
         && previous.ended().is_none()
     {

@@ -38,7 +38,7 @@ const SOURCES: usize = Kind::ALL.len() + 4;
 enum Note {
     Restart,
     Complete,
-    Seen(Fact, bool),
+    Seen(Box<Fact>, bool),
     Gone(Name, u64),
 }
 
@@ -51,7 +51,7 @@ enum Fact {
         status: Box<str>,
     },
     Derived {
-        child: Box<Child>,
+        child: Child,
         version: u64,
     },
 }
@@ -98,12 +98,12 @@ impl Gather {
                 let known = self.known.entry(source).or_default();
                 let lost: Vec<Name> = known.difference(&listed).cloned().collect();
                 for name in lost {
-                    self.gone(source, &name, u64::MAX, context, woken);
+                    self.gone(source, (&name, u64::MAX), context, woken);
                 }
                 self.complete.insert(source);
             }
             Note::Seen(fact, listed) => {
-                let name = match &fact {
+                let name = match fact.as_ref() {
                     Fact::Declared { name, .. } => name.clone(),
                     Fact::Derived { child, .. } => child.id.name.clone(),
                 };
@@ -111,9 +111,9 @@ impl Gather {
                     self.listing.entry(source).or_default().insert(name.clone());
                 }
                 self.known.entry(source).or_default().insert(name);
-                self.seen(fact, context, woken);
+                self.seen(*fact, context, woken);
             }
-            Note::Gone(name, version) => self.gone(source, &name, version, context, woken),
+            Note::Gone(name, version) => self.gone(source, (&name, version), context, woken),
         }
     }
 
@@ -136,12 +136,12 @@ impl Gather {
                     let session = Key::new(Kind::Impersonation, account.session.clone());
                     self.fold(Change::Account(uid, Some(account)), &session, woken);
                 }
-                woken.extend(context.observed.child(version, *child));
+                woken.extend(context.observed.child(version, child));
             }
         }
     }
 
-    fn gone(&mut self, source: Source, name: &Name, version: u64, context: &Context, woken: &mut BTreeSet<Key>) {
+    fn gone(&mut self, source: Source, (name, version): (&Name, u64), context: &Context, woken: &mut BTreeSet<Key>) {
         self.known.entry(source).or_default().remove(name);
         match source {
             Source::Declared(kind) => {
@@ -246,7 +246,7 @@ where
 {
     let config = watcher::Config::default().labels(&format!("{DERIVED}=true"));
     notes(api, config, Source::Derived(K::KIND), |object| {
-        let child = Box::new(object.child()?);
+        let child = object.child()?;
         Some(Fact::Derived {
             child,
             version: version_of(object.metadata()),
@@ -269,8 +269,8 @@ where
         let note = match event {
             Ok(watcher::Event::Init) => Some(Note::Restart),
             Ok(watcher::Event::InitDone) => Some(Note::Complete),
-            Ok(watcher::Event::InitApply(object)) => fact(object).map(|fact| Note::Seen(fact, true)),
-            Ok(watcher::Event::Apply(object)) => fact(object).map(|fact| Note::Seen(fact, false)),
+            Ok(watcher::Event::InitApply(object)) => fact(object).map(|fact| Note::Seen(Box::new(fact), true)),
+            Ok(watcher::Event::Apply(object)) => fact(object).map(|fact| Note::Seen(Box::new(fact), false)),
             Ok(watcher::Event::Delete(object)) => Some(Note::Gone(name_of(object.meta()), version_of(object.meta()))),
             Err(_) => None,
         };

@@ -2,6 +2,7 @@
 //! once, over these.
 
 use crate::api::{self, Condition};
+use crate::policy::children::Observations;
 use crate::policy::{
     Change, Decision, Directory, Entry, Key, Kind, Name, Reason, Settings, Violations, catalog, employee,
     impersonation, role, tenant,
@@ -32,8 +33,14 @@ pub trait Declared: 'static {
     fn change(name: Name, entry: Option<Entry<Self::Spec>>) -> Change;
     /// The object in the directory.
     fn entry(directory: &Directory, name: &Name) -> Option<Arc<Entry<Self::Spec>>>;
-    /// The judgement.
-    fn decide(name: &Name, entry: &Entry<Self::Spec>, directory: &Directory, now: Timestamp) -> Decision<Self::Status>;
+    /// The judgement, given what exists in the object's name.
+    fn decide(
+        name: &Name,
+        entry: &Entry<Self::Spec>,
+        observed: &Observations,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> Decision<Self::Status>;
 }
 
 /// What the statuses of all kinds have in common.
@@ -45,6 +52,7 @@ pub trait Status: Serialize + DeserializeOwned + Default + Clone + Send + Sync {
     /// Carries over from the previous status what is final.
     fn keep(&mut self, _previous: &Self) {}
     /// Without the counts, which may lag behind a little.
+    #[must_use]
     fn without_counts(&self) -> Self {
         self.clone()
     }
@@ -86,6 +94,7 @@ impl Declared for Tenants {
     fn decide(
         name: &Name,
         entry: &Entry<tenant::Tenant>,
+        _: &Observations,
         directory: &Directory,
         now: Timestamp,
     ) -> Decision<api::TenantStatus> {
@@ -114,6 +123,7 @@ impl Declared for Roles {
     fn decide(
         name: &Name,
         entry: &Entry<role::Role>,
+        _: &Observations,
         directory: &Directory,
         now: Timestamp,
     ) -> Decision<api::RoleStatus> {
@@ -142,6 +152,7 @@ impl Declared for Employees {
     fn decide(
         name: &Name,
         entry: &Entry<employee::Employee>,
+        _: &Observations,
         directory: &Directory,
         now: Timestamp,
     ) -> Decision<api::EmployeeStatus> {
@@ -170,10 +181,11 @@ impl Declared for Impersonations {
     fn decide(
         name: &Name,
         entry: &Entry<impersonation::Impersonation>,
+        observed: &Observations,
         directory: &Directory,
         now: Timestamp,
     ) -> Decision<api::ImpersonationStatus> {
-        impersonation::decide(name, entry, directory, now)
+        impersonation::decide(name, entry, observed, directory, now)
     }
 }
 
@@ -198,6 +210,7 @@ impl Declared for Catalogs {
     fn decide(
         _: &Name,
         entry: &Entry<catalog::Catalog>,
+        _: &Observations,
         _: &Directory,
         _: Timestamp,
     ) -> Decision<api::PermissionCatalogStatus> {

@@ -2,7 +2,7 @@
 //! answered, so that a reconcile does not write again what a slow watch has not shown yet.
 
 use crate::policy::Key;
-use crate::policy::children::{Child, ChildId};
+use crate::policy::children::{Child, ChildId, Observations};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -64,7 +64,7 @@ impl Observed {
     }
 
     /// What exists in the name of `owner`.
-    pub fn of(&self, owner: &Key) -> BTreeMap<ChildId, Child> {
+    pub fn of(&self, owner: &Key) -> Observations {
         let inner = self.inner();
         let ids = inner.owned.get(owner).into_iter().flatten();
         ids.filter_map(|id| inner.children.get(id))

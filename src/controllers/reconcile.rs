@@ -33,16 +33,19 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
     let directory = context.directory();
     let Some(entry) = D::entry(&directory, &key.name) else {
         apply::children(key, &[], context).await?;
+        apply::tidy(key, &[], context).await?;
         return Ok(None);
     };
-    let decision = D::decide(&key.name, &entry, &directory, now);
+    let decision = D::decide(&key.name, &entry, &context.observed.of(key), &directory, now);
     let applied = apply::children(key, &decision.children, context).await;
     let told = match &applied {
         Ok(applied) => applied.clone(),
         Err(error) => Applied::Failed(error.reason(), error.to_string()),
     };
     let wake_at = report::<D>(key, &entry, &decision, (&told, now), context).await?;
-    match (applied?, told) {
+    let applied = applied?;
+    apply::tidy(key, &decision.children, context).await?;
+    match (applied, told) {
         (Applied::Complete, _) => Ok(earliest(decision.wake_at, wake_at)),
         (Applied::Failed(..), told) => Err(Error::Withheld(told)),
     }
@@ -79,7 +82,7 @@ async fn report<D: Declared>(
         return Ok(Some(at));
     }
     patch::<D>(key, &entry.meta.uid, &status, context).await?;
-    events::tell(key, &entry.meta.uid, &previous, &status, decision, context).await;
+    events::tell(key, &entry.meta.uid, (&previous, &status), context).await;
     Ok(None)
 }
 

@@ -36,7 +36,7 @@ pub fn metadata(child: &Child) -> ObjectMeta {
         (OWNER_NAMESPACE.to_owned(), owner.name.namespace.to_string()),
         (OWNER_NAME.to_owned(), owner.name.name.to_string()),
     ]);
-    let owned = owner.name.namespace == child.id.name.namespace;
+    let local = owner.name.namespace == child.id.name.namespace;
     let reference = OwnerReference {
         api_version: format!("{GROUP}/{VERSION}"),
         kind: owner.kind.as_str().to_owned(),
@@ -50,7 +50,7 @@ pub fn metadata(child: &Child) -> ObjectMeta {
         namespace: Some(child.id.name.namespace.to_string()),
         labels: Some(labels),
         annotations: (!child.annotations.is_empty()).then(|| child.annotations.clone()),
-        owner_references: owned.then(|| vec![reference]),
+        owner_references: local.then(|| vec![reference]),
         ..ObjectMeta::default()
     }
 }

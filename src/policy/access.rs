@@ -1,12 +1,12 @@
 //! What a role's grants come to in its tenant: the closure (P2), what has no effect and why (T4, P3, P7), and the rights
 //! in Kubernetes (P6). Who holds the role is left to `role` and `employee`.
 
-use super::catalog::{Action, Actions};
+use super::catalog::{Action, ActionEntry, Actions, USE};
 use super::children::{Rule, merged};
 use super::directory::Directory;
 use super::tenant::Tenant;
 use super::verdict::{Reason, Violation, Violations};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of a role's permissions, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +38,20 @@ pub fn granted(lines: &[Line], tenant: Option<&Tenant>, directory: &Directory) -
         resolve(line, &field, tenant, directory, &mut granted);
     }
     let Some(tenant) = tenant else { return granted };
-    close(&mut granted.actions, directory);
-    granted.actions.retain(|action| tenant.has(action.application()));
-    drop_unmet(&mut granted, directory);
+    close(&mut granted.actions, directory, |action, _| {
+        tenant.has(action.application())
+    });
+    drop_unmet(&mut granted, &unrestricted(tenant, directory), directory);
     granted
 }
 
+impl Granted {
+    fn refuse(&mut self, reason: Reason, field: String, message: String) {
+        self.violations.push(Violation::part(reason, field, message));
+    }
+}
+
+/// Takes up what one line grants by itself.
 fn resolve(line: &Line, field: &str, tenant: Option<&Tenant>, directory: &Directory, granted: &mut Granted) {
     let application = line.application.as_str();
     let enabled = tenant.is_some_and(|tenant| tenant.has(application));
@@ -52,96 +60,78 @@ fn resolve(line: &Line, field: &str, tenant: Option<&Tenant>, directory: &Direct
             let message = format!("the catalogue of application `{application}` does not exist yet");
             granted.pending.push((Reason::CatalogNotFound, message));
         } else {
-            let message = unknown("application", application, directory.applications());
-            granted.violations.push(Violation::part(
-                Reason::UnknownPermission,
-                format!("{field}.application"),
-                message,
-            ));
+            let known = directory
+                .applications()
+                .filter(|name| directory.catalog(name).is_some());
+            let message = unknown(&format!("application `{application}`"), application, known);
+            granted.refuse(Reason::UnknownPermission, format!("{field}.application"), message);
         }
         return;
     };
     let Some(permission) = catalog.permissions.get(&line.permission) else {
-        let message = unknown(
-            "permission",
-            &line.permission,
-            catalog.permissions.keys().map(String::as_str),
-        );
-        granted.violations.push(Violation::part(
-            Reason::UnknownPermission,
-            format!("{field}.permission"),
-            message,
-        ));
+        let what = format!("permission `{}` of application `{application}`", line.permission);
+        let message = unknown(&what, &line.permission, catalog.permissions.keys().map(String::as_str));
+        granted.refuse(Reason::UnknownPermission, format!("{field}.permission"), message);
         return;
     };
-    if tenant.is_some() && !enabled {
-        let message = format!(
-            "the tenant does not have application `{application}`: leave the permission out, or have the application switched on"
-        );
-        granted.violations.push(Violation::part(
-            Reason::ApplicationNotEnabled,
-            format!("{field}.application"),
-            message,
-        ));
-    }
-    let switch = "use".to_owned();
-    let is_switch = permission.len() == 1 && permission.contains_key(&switch);
-    if line.actions.is_empty() && !is_switch {
-        let message = format!(
-            "permission `{}` needs actions: name some of {}",
-            line.permission,
-            quoted(permission.keys())
-        );
-        granted.violations.push(Violation::part(
-            Reason::UnknownPermission,
-            format!("{field}.actions"),
-            message,
-        ));
-    }
-    let names = if line.actions.is_empty() && is_switch {
-        std::slice::from_ref(&switch)
-    } else {
-        &line.actions
-    };
-    for name in names {
-        match permission.get(name) {
+    for name in named(line, field, permission, granted) {
+        match permission.get(&name) {
             Some(action) if enabled => drop(granted.actions.insert(action.clone())),
+            Some(action) if tenant.is_some() => {
+                let message = format!(
+                    "`{action}` is of application `{application}`, which the tenant does not have: leave it out, or have the application switched on"
+                );
+                granted.refuse(Reason::ApplicationNotEnabled, format!("{field}.application"), message);
+            }
             Some(_) => {}
             None => {
-                let message = unknown("action", name, permission.keys().map(String::as_str));
-                let violation = Violation::part(Reason::UnknownPermission, format!("{field}.actions"), message);
-                granted.violations.push(violation);
+                let what = format!("action `{name}` of `{application}/{}`", line.permission);
+                let message = unknown(&what, &name, permission.keys().map(String::as_str));
+                granted.refuse(Reason::UnknownPermission, format!("{field}.actions"), message);
             }
         }
     }
 }
 
-/// Adds what the actions imply, and what that implies.
-fn close(actions: &mut Actions, directory: &Directory) {
-    let mut open: Vec<Action> = actions.iter().cloned().collect();
-    while let Some(action) = open.pop() {
-        let implied = directory
-            .action(&action)
-            .map(|entry| entry.implies.as_slice())
-            .unwrap_or_default();
-        open.extend(
-            implied
-                .iter()
-                .filter(|implied| actions.insert((*implied).clone()))
-                .cloned(),
-        );
+/// The actions that the line names; a switch need not name its only one.
+fn named(line: &Line, field: &str, permission: &BTreeMap<String, Action>, granted: &mut Granted) -> Vec<String> {
+    if !line.actions.is_empty() {
+        return line.actions.clone();
     }
-    actions.retain(|action| directory.action(action).is_some());
+    if permission.len() == 1 && permission.contains_key(USE) {
+        return vec![USE.to_owned()];
+    }
+    let message = format!(
+        "permission `{}` needs actions: name some of {}",
+        line.permission,
+        quoted(permission.keys())
+    );
+    granted.refuse(Reason::UnknownPermission, format!("{field}.actions"), message);
+    vec![]
 }
 
-/// Takes away what lacks something it requires, until nothing does (P3).
-fn drop_unmet(granted: &mut Granted, directory: &Directory) {
+/// Adds what the actions imply, and what that implies, as far as `may` lets it (P2). What an application that the tenant
+/// does not have would imply further is not looked at.
+fn close(actions: &mut Actions, directory: &Directory, may: impl Fn(&Action, &ActionEntry) -> bool) {
+    let mut open: Vec<Action> = actions.iter().cloned().collect();
+    while let Some(action) = open.pop() {
+        for implied in directory.action(&action).into_iter().flat_map(|entry| &entry.implies) {
+            let allowed = directory.action(implied).is_some_and(|entry| may(implied, entry));
+            if allowed && actions.insert(implied.clone()) {
+                open.push(implied.clone());
+            }
+        }
+    }
+}
+
+/// Takes away what lacks something it requires, until nothing does (P3). What is `free` to everybody is never lacking.
+fn drop_unmet(granted: &mut Granted, free: &Actions, directory: &Directory) {
     loop {
         let unmet = granted.actions.iter().find_map(|action| {
             let requires = &directory.action(action)?.requires;
             requires
                 .iter()
-                .find(|required| !granted.actions.contains(required))
+                .find(|required| !granted.actions.contains(required) && !free.contains(required))
                 .map(|r| (action.clone(), r.clone()))
         });
         let Some((action, required)) = unmet else { return };
@@ -186,16 +176,13 @@ pub fn of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &Director
         })
         .map(|(action, _)| action.clone())
         .collect();
-    close(&mut actions, directory);
-    actions.retain(|action| {
-        directory
-            .action(action)
-            .is_some_and(|entry| entry.sessions.contains(&mode))
+    close(&mut actions, directory, |action, entry| {
+        tenant.has(action.application()) && (entry.sessions.contains(&mode) || entry.sessions_by_implication)
     });
     actions
 }
 
-/// That `name` is not known, with the nearest name that is (P7).
+/// That `what`, called `name`, is not known, with the nearest name that is (P7).
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let nearest = known
         .map(|known| {
@@ -207,9 +194,9 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
         .min();
     match nearest {
         Some((distance, nearest)) if distance <= 1 + name.chars().count() / 2 => {
-            format!("{what} `{name}` does not exist: did you mean `{nearest}`?")
+            format!("{what} does not exist: did you mean `{nearest}`?")
         }
-        _ => format!("{what} `{name}` does not exist: name one that the catalogue lists"),
+        _ => format!("{what} does not exist: name one that the catalogue lists"),
     }
 }
 
@@ -217,4 +204,13 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
 pub fn quoted<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
     let names: BTreeSet<String> = names.into_iter().map(|name| format!("`{}`", name.as_ref())).collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// The first five, in back-ticks, and how many more there are.
+pub fn some_of(names: &[&str]) -> String {
+    let shown = quoted(names.iter().take(5));
+    match names.len().saturating_sub(5) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }

@@ -21,6 +21,10 @@ pub struct Change<T> {
 
 /// A request about an object of one of the kinds that have rules about other objects.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives as long as a request: a box would save nothing"
+)]
 pub enum Subject {
     /// A tenant.
     Tenant(Change<api::TenantSpec>),
@@ -60,25 +64,25 @@ pub fn admit(request: &Request, directory: &Directory, now: Timestamp) -> Answer
     match &request.subject {
         Subject::Tenant(change) => judge(
             change,
-            |spec| tenant::parse(name, spec, directory.settings()),
+            |spec| tenant::read(name, spec, directory.settings()),
             |tenant| tenant::rules(name, tenant, directory),
             || tenant::deletion(name, directory),
             |tenant| tenant_warnings(tenant, directory),
         ),
         Subject::Role(change) => judge(
             change,
-            role::parse,
+            role::read,
             |role| {
-                let mut violations = role::rules(name, role, None, directory);
+                let mut violations = role::rules(name, role, None, directory, now);
                 violations.extend(role::granted(name, role, directory).violations);
                 violations
             },
-            || role::deletion(name, directory),
+            || role::deletion(name, directory, now),
             |role| role_warnings(name, role, directory),
         ),
         Subject::Employee(change) => judge(
             change,
-            employee::parse,
+            employee::read,
             |employee| employee::rules(name, employee, None, directory, now),
             Violations::new,
             |employee| sentences(employee::missing(name, employee, directory, now)),
@@ -86,17 +90,18 @@ pub fn admit(request: &Request, directory: &Directory, now: Timestamp) -> Answer
         Subject::Impersonation(change, meta) => session(request, change, meta.as_ref(), directory, now),
         Subject::Catalog(change) => judge(
             change,
-            |spec| catalog::parse(&name.name, spec),
-            |_| vec![],
+            |spec| ((), catalog::parse(&name.name, spec).err().unwrap_or_default()),
+            |()| vec![],
             Violations::new,
-            |_| vec![],
+            |()| vec![],
         ),
     }
 }
 
+/// What `read` and `rules` find wrong with the new object and did not with the old one.
 fn judge<S, T>(
     change: &Change<S>,
-    parse: impl Fn(&S) -> Result<T, Violations>,
+    read: impl Fn(&S) -> (T, Violations),
     rules: impl Fn(&T) -> Violations,
     deletion: impl Fn() -> Violations,
     warnings: impl Fn(&T) -> Vec<String>,
@@ -107,20 +112,21 @@ fn judge<S, T>(
             warnings: vec![],
         };
     };
-    let wrong = |spec| match parse(spec) {
-        Ok(object) => rules(&object),
-        Err(violations) => violations,
+    let wrong = |(object, mut violations): (T, Violations)| {
+        violations.extend(rules(&object));
+        (object, violations)
     };
-    let before = change.old.as_ref().map(wrong).unwrap_or_default();
+    let (_, before) = change.old.as_ref().map(|old| wrong(read(old))).unzip();
+    let before = before.unwrap_or_default();
     let known = |violation: &Violation| {
         before
             .iter()
             .any(|b| b.reason == violation.reason && b.message == violation.message)
     };
-    let violations = wrong(new).into_iter().filter(|violation| !known(violation)).collect();
+    let (object, violations) = wrong(read(new));
     Answer {
-        violations,
-        warnings: parse(new).map(|object| warnings(&object)).unwrap_or_default(),
+        violations: violations.into_iter().filter(|violation| !known(violation)).collect(),
+        warnings: warnings(&object),
     }
 }
 
@@ -152,7 +158,9 @@ fn session(
                     answer
                         .violations
                         .extend(impersonation::limits(&session, now, tenant, now));
-                    answer.warnings.push(opening(&session, tenant, now));
+                    if answer.violations.is_empty() {
+                        answer.warnings.push(opening(&session, tenant, now));
+                    }
                 }
                 None => answer.warnings.push(role::tenant_missing(&name.namespace).1),
             }

@@ -14,58 +14,51 @@ pub fn by(key: &Key, directory: &Directory) -> BTreeSet<Key> {
     let name = &key.name;
     match key.kind {
         Kind::Tenant => tenant(name, directory, &mut keys),
-        Kind::Role => {
-            keys.insert(Key::new(Kind::Tenant, Name::tenant(&name.namespace)));
-            keys.extend(
-                directory
-                    .holders(name)
-                    .map(|(holder, _)| Key::new(Kind::Employee, holder.clone())),
-            );
-            if let Some(Ok(role)) = directory.role(name).map(|entry| &entry.spec) {
-                let same = directory
-                    .roles_named(&name.namespace, &role.folded)
-                    .map(|(other, _)| other)
-                    .filter(|n| *n != name);
-                for other in same {
-                    keys.insert(Key::new(Kind::Role, other.clone()));
-                    keys.extend(
-                        directory
-                            .holders(other)
-                            .map(|(holder, _)| Key::new(Kind::Employee, holder.clone())),
-                    );
-                    below_if_concerned(other, directory, &mut keys);
-                }
-            }
-            below_if_concerned(name, directory, &mut keys);
-        }
+        Kind::Role => role(name, directory, &mut keys),
         Kind::Employee => employee(name, directory, &mut keys),
         Kind::Impersonation => {
             keys.insert(Key::new(Kind::Tenant, Name::tenant(&name.namespace)));
-            if let Some(Ok(session)) = directory.session(name).map(|entry| &entry.spec) {
-                sessions_of(&session.folded, directory, &mut keys);
-            }
         }
         Kind::PermissionCatalog => keys.extend(directory.keys()),
     }
+    same_people(directory, &mut keys);
     keys
 }
 
+/// All in the tenant and below it, for a tenant that stands or falls takes with it those below; and its parent, which
+/// counts its children.
 fn tenant(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
-    let namespace = &name.namespace;
-    keys.extend(
-        directory
-            .roles_in(namespace)
-            .map(|(role, _)| Key::new(Kind::Role, role.clone())),
-    );
-    keys.extend(
-        directory
-            .employees_in(namespace)
-            .map(|(employee, _)| Key::new(Kind::Employee, employee.clone())),
-    );
-    sessions_in(namespace, directory, keys);
     let parent = directory.tenant(&name.name).and_then(|tenant| tenant.parent.clone());
     keys.extend(parent.map(|parent| Key::new(Kind::Tenant, Name::tenant(&parent))));
-    descend(&name.name, true, directory, keys);
+    keys.extend(sessions_in(&name.namespace, directory));
+    people_in(&name.namespace, directory, keys);
+    for below in below(&name.name, true, directory) {
+        people_in(&below.namespace, directory, keys);
+        keys.extend(sessions_in(&below.namespace, directory));
+        keys.insert(Key::new(Kind::Tenant, below));
+    }
+}
+
+fn people_in(namespace: &Arc<str>, directory: &Directory, keys: &mut BTreeSet<Key>) {
+    let roles = directory.roles_in(namespace).map(|(role, _)| (Kind::Role, role));
+    let employees = directory.employees_in(namespace);
+    let employees = employees.map(|(employee, _)| (Kind::Employee, employee));
+    keys.extend(roles.chain(employees).map(|(kind, name)| Key::new(kind, name.clone())));
+}
+
+/// The role, those of the same display name, and the holders of either.
+fn role(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
+    keys.insert(Key::new(Kind::Tenant, Name::tenant(&name.namespace)));
+    let read = directory.role(name).and_then(|entry| entry.spec.as_ref().ok());
+    let same = read
+        .into_iter()
+        .flat_map(|role| directory.roles_named(&name.namespace, &role.folded));
+    for role in same.map(|(other, _)| other).chain([name]) {
+        keys.insert(Key::new(Kind::Role, role.clone()));
+        let holders = directory.holders(role);
+        keys.extend(holders.map(|(holder, _)| Key::new(Kind::Employee, holder.clone())));
+        below_if_concerned(role, directory, keys);
+    }
 }
 
 fn employee(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
@@ -73,7 +66,7 @@ fn employee(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
     let Some(Ok(employee)) = directory.employee(name).map(|entry| &entry.spec) else {
         return;
     };
-    sessions_of(&employee.folded, directory, keys);
+    keys.extend(sessions_of(&employee.folded, directory));
     let same = directory
         .employees_named(&employee.folded)
         .filter(|(other, _)| other.namespace == name.namespace);
@@ -88,44 +81,51 @@ fn employee(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
     }
 }
 
-/// The tenants below that the holders of `role` may enter, if they may enter any.
+/// The tenants below that the holders of `role` may enter, if they may enter any, and the sessions there.
 fn below_if_concerned(role: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
     if entitlement::concerns(role, directory) {
         let provider = directory
             .tenant(&role.namespace)
             .is_some_and(|tenant| tenant.type_ == TenantType::Provider);
-        descend(&role.namespace, provider, directory, keys);
+        for below in below(&role.namespace, provider, directory) {
+            keys.extend(sessions_in(&below.namespace, directory));
+            keys.insert(Key::new(Kind::Tenant, below));
+        }
     }
 }
 
-/// The children of `tenant` and their sessions; with `deep`, all tenants below it. A circle ends where it closes.
-fn descend(tenant: &Arc<str>, deep: bool, directory: &Directory, keys: &mut BTreeSet<Key>) {
+/// The children of `tenant`; with `deep`, all tenants below it. A circle ends where it closes.
+fn below(tenant: &Arc<str>, deep: bool, directory: &Directory) -> BTreeSet<Name> {
     let mut open: Vec<Name> = directory.children(tenant).cloned().collect();
-    let mut seen = BTreeSet::new();
+    let mut found = BTreeSet::new();
     while let Some(child) = open.pop() {
-        if !seen.insert(child.clone()) {
-            continue;
-        }
-        sessions_in(&child.namespace, directory, keys);
-        if deep {
+        if deep && !found.contains(&child) {
             open.extend(directory.children(&child.name).cloned());
         }
-        keys.insert(Key::new(Kind::Tenant, child));
+        found.insert(child);
     }
+    found
 }
 
-fn sessions_in(namespace: &Arc<str>, directory: &Directory, keys: &mut BTreeSet<Key>) {
-    keys.extend(
-        directory
-            .sessions_in(namespace)
-            .map(|(session, _)| Key::new(Kind::Impersonation, session.clone())),
-    );
+fn sessions_in(namespace: &Arc<str>, directory: &Directory) -> impl Iterator<Item = Key> {
+    directory
+        .sessions_in(namespace)
+        .map(|(session, _)| Key::new(Kind::Impersonation, session.clone()))
 }
 
-fn sessions_of(user: &Folded, directory: &Directory, keys: &mut BTreeSet<Key>) {
-    keys.extend(
-        directory
-            .sessions_of(user)
-            .map(|(session, _)| Key::new(Kind::Impersonation, session.clone())),
-    );
+fn sessions_of(user: &Folded, directory: &Directory) -> impl Iterator<Item = Key> {
+    directory
+        .sessions_of(user)
+        .map(|(session, _)| Key::new(Kind::Impersonation, session.clone()))
+}
+
+/// A session that is or is not open decides about the others of the same person (I3), in whatever tenant they are.
+fn same_people(directory: &Directory, keys: &mut BTreeSet<Key>) {
+    let sessions: Vec<_> = (keys.iter())
+        .filter(|key| key.kind == Kind::Impersonation)
+        .filter_map(|key| directory.session(&key.name)?.spec.as_ref().ok())
+        .collect();
+    for session in sessions {
+        keys.extend(sessions_of(&session.folded, directory));
+    }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The out-of-the-box role whose factory permissions sessions have where the catalogue does not say otherwise.
 const ADMINISTRATOR: &str = "administrator";
 /// The one action of a switch.
-const USE: &str = "use";
+pub const USE: &str = "use";
 
 /// One thing that can be granted, written `application/permission:Action`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +71,8 @@ pub struct ActionEntry {
     pub unrestricted: bool,
     /// The modes of session that have it (I5).
     pub sessions: BTreeSet<Mode>,
+    /// Whether sessions that have an action which implies this one have this too: where the catalogue does not say.
+    pub sessions_by_implication: bool,
     /// What it is in Kubernetes (P6).
     pub rules: Vec<Rule>,
 }
@@ -97,8 +99,15 @@ pub fn parse(application: &str, spec: &PermissionCatalogSpec) -> Result<Catalog,
     let mut violations = vec![];
     for (index, permission) in spec.permissions.iter().enumerate() {
         let field = format!("spec.permissions[{index}]");
-        let mut by_name = BTreeMap::new();
+        let (mut by_name, mut verbs) = (BTreeMap::new(), BTreeMap::new());
         for action in actions_of(permission) {
+            if let Some(other) = verbs.insert(action.name.to_lowercase(), action.name.clone()) {
+                let message = format!(
+                    "action `{}` would be the same right as `{other}`: give it another name",
+                    action.name
+                );
+                violations.push(Violation::whole(Reason::InvalidCatalog, &field, message));
+            }
             let id = Action::new(application, &permission.name, &action.name);
             let entry = entry(application, permission, &action);
             violations.extend(
@@ -161,6 +170,7 @@ fn entry(application: &str, permission: &PermissionSpec, action: &ActionSpec) ->
         requires: action.requires.iter().map(refer).collect(),
         unrestricted: permission.unrestricted,
         sessions,
+        sessions_by_implication: action.sessions.is_none(),
         rules,
     }
 }

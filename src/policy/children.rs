@@ -59,6 +59,9 @@ pub struct Child {
     pub body: Body,
 }
 
+/// What exists in the name of one owner.
+pub type Observations = BTreeMap<ChildId, Child>;
+
 /// What is in a derived object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
@@ -175,7 +178,7 @@ impl Parent<'_> {
         }
     }
 
-    /// The rights `rules` under `name`, and the bindings that give them to `users`; nothing without users or rights.
+    /// The rights `rules` under `name`, and the bindings that give them to `users`; nothing without rights.
     pub fn granted(&self, name: &str, rules: Vec<Rule>, users: &BTreeSet<Arc<str>>) -> Vec<Child> {
         let namespace = &self.key.name.namespace;
         let mut children = vec![];

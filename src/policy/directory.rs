@@ -120,60 +120,30 @@ impl Directory {
     pub fn fold(&mut self, change: Change) -> bool {
         match change {
             Change::Tenant(name, entry) => {
-                let index = |tenant: &Tenant| tenant.parent.iter().cloned().collect::<Vec<_>>();
-                reindex(
-                    &mut self.children,
-                    self.tenants.get(&name),
-                    entry.as_ref(),
-                    &name,
-                    index,
-                );
+                let parent = |tenant: &Tenant| tenant.parent.iter().cloned().collect();
+                let old = self.tenants.get(&name);
+                reindex(&mut self.children, (old, entry.as_ref()), &name, parent);
                 replace(&mut self.tenants, name, entry)
             }
             Change::Role(name, entry) => {
-                let index = |role: &Role| vec![(name.namespace.clone(), role.folded.clone())];
-                reindex(
-                    &mut self.role_names,
-                    self.roles.get(&name),
-                    entry.as_ref(),
-                    &name,
-                    index,
-                );
+                let title = |role: &Role| vec![(name.namespace.clone(), role.folded.clone())];
+                let old = self.roles.get(&name);
+                reindex(&mut self.role_names, (old, entry.as_ref()), &name, title);
                 replace(&mut self.roles, name, entry)
             }
             Change::Employee(name, entry) => {
-                let held = |employee: &Employee| {
-                    employee
-                        .roles()
-                        .map(|role| Name::new(name.namespace.clone(), role.clone()))
-                        .collect()
-                };
-                reindex(
-                    &mut self.holders,
-                    self.employees.get(&name),
-                    entry.as_ref(),
-                    &name,
-                    held,
-                );
+                let role = |role: &Arc<str>| Name::new(name.namespace.clone(), role.clone());
+                let held = |employee: &Employee| employee.roles().map(role).collect();
                 let user = |employee: &Employee| vec![employee.folded.clone()];
-                reindex(
-                    &mut self.usernames,
-                    self.employees.get(&name),
-                    entry.as_ref(),
-                    &name,
-                    user,
-                );
+                let old = self.employees.get(&name);
+                reindex(&mut self.holders, (old, entry.as_ref()), &name, held);
+                reindex(&mut self.usernames, (old, entry.as_ref()), &name, user);
                 replace(&mut self.employees, name, entry)
             }
             Change::Impersonation(name, entry) => {
-                let index = |session: &Impersonation| vec![session.folded.clone()];
-                reindex(
-                    &mut self.impersonators,
-                    self.sessions.get(&name),
-                    entry.as_ref(),
-                    &name,
-                    index,
-                );
+                let user = |session: &Impersonation| vec![session.folded.clone()];
+                let old = self.sessions.get(&name);
+                reindex(&mut self.impersonators, (old, entry.as_ref()), &name, user);
                 replace(&mut self.sessions, name, entry)
             }
             Change::Catalog(name, entry) => replace(&mut self.catalogs, name, entry),
@@ -238,6 +208,11 @@ impl Directory {
     /// The account of the session with that UID.
     pub fn account(&self, uid: &str) -> Option<&Account> {
         self.accounts.get(uid)
+    }
+
+    /// How many sessions have an account.
+    pub fn open_sessions(&self) -> usize {
+        self.accounts.len()
     }
 
     /// The tenants that name `tenant` as their parent.
@@ -337,18 +312,18 @@ fn replace<T: Clone + PartialEq>(map: &mut OrdMap<Name, Arc<Entry<T>>>, name: Na
     }
 }
 
-fn reindex<T: Clone, K: Ord + Clone>(
+/// Takes `name` out from under the keys of the old object and puts it under those of the new one.
+fn reindex<T, K: Ord + Clone>(
     index: &mut OrdMap<K, OrdSet<Name>>,
-    old: Option<&Arc<Entry<T>>>,
-    new: Option<&Entry<T>>,
+    (old, new): (Option<&Arc<Entry<T>>>, Option<&Entry<T>>),
     name: &Name,
     keys: impl Fn(&T) -> Vec<K>,
 ) {
-    for key in old
-        .and_then(|old| old.spec.as_ref().ok())
-        .map(&keys)
-        .unwrap_or_default()
-    {
+    let of = |entry: Option<&Entry<T>>| {
+        let spec = entry.and_then(|entry| entry.spec.as_ref().ok());
+        spec.map(&keys).unwrap_or_default()
+    };
+    for key in of(old.map(Arc::as_ref)) {
         if let Some(names) = index.get_mut(&key) {
             names.remove(name);
             if names.is_empty() {
@@ -356,11 +331,7 @@ fn reindex<T: Clone, K: Ord + Clone>(
             }
         }
     }
-    for key in new
-        .and_then(|new| new.spec.as_ref().ok())
-        .map(&keys)
-        .unwrap_or_default()
-    {
+    for key in of(new) {
         index.entry(key).or_default().insert(name.clone());
     }
 }

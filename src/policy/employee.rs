@@ -7,7 +7,7 @@ use super::directory::{Directory, Entry, came_first};
 use super::name::{Folded, Name};
 use super::role;
 use super::tenant;
-use super::verdict::{Reason, Standing, Violation, Violations, voids};
+use super::verdict::{self, Reason, Standing, Violation, Violations};
 use super::{Decision, earliest};
 use crate::api::{self, EmployeeState, EmployeeStatus, LifecycleState};
 use jiff::Timestamp;
@@ -60,6 +60,11 @@ impl Employee {
         self.valid_from.is_none_or(|from| from <= now) && self.valid_until.is_none_or(|until| now < until)
     }
 
+    /// Whether the employee is Active at `now`, by state and window.
+    fn is_active(&self, now: Timestamp) -> bool {
+        self.state == EmployeeState::Active && self.in_window(now)
+    }
+
     /// The next instant at which what counts changes by itself.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let untils = self.secondary.iter().filter_map(|(_, until)| *until);
@@ -73,6 +78,11 @@ impl Employee {
 
 /// Reads an employee.
 pub fn parse(spec: &api::EmployeeSpec) -> Result<Employee, Violations> {
+    verdict::strict(read(spec))
+}
+
+/// Reads an employee as far as it goes, with what is wrong with it.
+pub(super) fn read(spec: &api::EmployeeSpec) -> (Employee, Violations) {
     let mut violations: Violations = username(&spec.username).into_iter().collect();
     violations.extend(role_list(spec));
     let (valid_from, valid_until) = (
@@ -85,11 +95,8 @@ pub fn parse(spec: &api::EmployeeSpec) -> Result<Employee, Violations> {
         let message = format!("`{until}` is not after `validFrom`: let the window end after it begins");
         violations.push(Violation::whole(Reason::InvalidTime, "spec.validUntil", message));
     }
-    if !violations.is_empty() {
-        return Err(violations);
-    }
     let secondary = spec.secondary_roles.iter();
-    Ok(Employee {
+    let employee = Employee {
         username: spec.username.as_str().into(),
         folded: Folded::new(&spec.username),
         state: spec.state,
@@ -99,7 +106,8 @@ pub fn parse(spec: &api::EmployeeSpec) -> Result<Employee, Violations> {
             .collect(),
         valid_from,
         valid_until,
-    })
+    };
+    (employee, violations)
 }
 
 /// E7, without uniqueness.
@@ -149,7 +157,7 @@ pub fn rules(
     now: Timestamp,
 ) -> Violations {
     let mut violations: Violations = taken(name, employee, age, directory).into_iter().collect();
-    if employee.state == EmployeeState::Active {
+    if employee.is_active(now) {
         for (field, role) in employee.roles_at(now) {
             let entry = directory.role(&Name::new(name.namespace.clone(), role.clone()));
             let state = entry.and_then(|entry| entry.spec.as_ref().ok()).map(|role| role.state);
@@ -180,10 +188,7 @@ fn taken(name: &Name, employee: &Employee, age: Option<(Timestamp, &str)>, direc
 
 /// Whether the employee is Active now, by state and window.
 pub fn counts_as_active(entry: &Entry<Employee>, now: Timestamp) -> bool {
-    entry
-        .spec
-        .as_ref()
-        .is_ok_and(|employee| employee.state == EmployeeState::Active && employee.in_window(now))
+    entry.spec.as_ref().is_ok_and(|employee| employee.is_active(now))
 }
 
 /// Whether the employee is Active now and nothing takes the whole effect. The tenant's state is not looked at.
@@ -196,21 +201,22 @@ pub fn in_effect_one(name: &Name, entry: &Entry<Employee>, directory: &Directory
             .is_ok_and(|employee| taken(name, employee, Some(entry.age()), directory).is_none())
 }
 
-/// The user names of those employees of `namespace` who are in effect, and when that changes by itself.
-pub fn in_effect(
-    namespace: &Arc<str>,
-    directory: &Directory,
-    now: Timestamp,
-) -> (BTreeSet<Arc<str>>, Option<Timestamp>) {
-    let (mut users, mut wake_at) = (BTreeSet::new(), None);
-    for (name, entry) in directory.employees_in(namespace) {
-        let Ok(employee) = &entry.spec else { continue };
-        wake_at = earliest(wake_at, employee.next_change(now));
-        if in_effect_one(name, entry, directory, now) {
-            users.insert(employee.username.clone());
-        }
-    }
-    (users, wake_at)
+/// The user names of those employees of `namespace` who are in effect.
+pub fn in_effect(namespace: &Arc<str>, directory: &Directory, now: Timestamp) -> BTreeSet<Arc<str>> {
+    directory
+        .employees_in(namespace)
+        .filter(|(name, entry)| in_effect_one(name, entry, directory, now))
+        .filter_map(|(_, entry)| entry.spec.as_ref().ok())
+        .map(|employee| employee.username.clone())
+        .collect()
+}
+
+/// The next instant at which what counts of an employee of `namespace` changes by itself.
+pub fn next_change(namespace: &Arc<str>, directory: &Directory, now: Timestamp) -> Option<Timestamp> {
+    directory
+        .employees_in(namespace)
+        .filter_map(|(_, entry)| entry.spec.as_ref().ok()?.next_change(now))
+        .min()
 }
 
 /// What the employee may do now (E8), and because of which roles.
@@ -254,7 +260,6 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
         }
     };
     let violations = rules(name, employee, Some(entry.age()), directory, now);
-    debug_assert!(!voids(&violations) || !in_effect_one(name, entry, directory, now));
     let (roles, actions) = net(name, entry, directory, now);
     Decision {
         children: vec![],

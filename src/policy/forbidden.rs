@@ -39,6 +39,9 @@ const CLOSED: &[(&str, &str)] = &[
     ("apiextensions.k8s.io", "custom resource definitions"),
 ];
 
+/// The verbs that change nothing.
+const LOOKING: &[&str] = &["get", "list", "watch"];
+
 /// Why `rule` of the catalogue of `application` is not to be granted; none if it may.
 pub fn judge(application: &str, rule: &Rule) -> Option<String> {
     let wild = |text: &str| text.contains('*');
@@ -72,9 +75,18 @@ pub fn judge(application: &str, rule: &Rule) -> Option<String> {
 }
 
 fn writes(rule: &Rule) -> bool {
-    rule.verbs
-        .iter()
-        .any(|verb| !matches!(verb.as_str(), "get" | "list" | "watch"))
+    rule.verbs.iter().any(|verb| !LOOKING.contains(&verb.as_str()))
+}
+
+/// What of `rule` a session may have: it only looks at Impersonations, consents and the policy on security, whatever a
+/// catalogue says (I5, T7).
+pub fn of_sessions(mut rule: Rule) -> Option<Rule> {
+    let kind = rule.resource.split('/').next().unwrap_or_default();
+    let closed = matches!(kind, "impersonations" | "impersonationconsents") || rule.resource == "tenants/security";
+    if rule.group == crate::api::GROUP && closed {
+        rule.verbs.retain(|verb| LOOKING.contains(&verb.as_str()));
+    }
+    (!rule.verbs.is_empty()).then_some(rule)
 }
 
 #[cfg(test)]

@@ -1,17 +1,18 @@
 //! From what exists to what should: which derived objects to write and which to remove, and in which order. Access is
 //! withdrawn before it is given, but nobody who keeps a right is without it for a moment.
 
-use super::children::{Body, Child, ChildId, ChildKind, Subject};
-use std::collections::{BTreeMap, BTreeSet};
+use super::children::{Body, Child, ChildId, ChildKind, Observations, Subject};
+use std::collections::BTreeSet;
 
 /// What to do, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// To be removed first: nobody keeps anything by them.
+    /// Bindings to be removed first: nobody keeps anything by them, and rights go at once with them.
     pub withdraw: Vec<ChildId>,
     /// To be written.
     pub write: Vec<Child>,
-    /// To be removed last: bindings whose subjects have moved to another one.
+    /// To be removed when the rest is done and told: bindings whose subjects have moved to another one, and what gives
+    /// nobody anything without a binding. Until then it is the record that something was given.
     pub tidy: Vec<ChildId>,
 }
 
@@ -23,26 +24,24 @@ impl Plan {
 }
 
 /// What to do to get from `observed` to `desired`.
-pub fn plan(desired: &[Child], observed: &BTreeMap<ChildId, Child>) -> Plan {
+pub fn plan(desired: &[Child], observed: &Observations) -> Plan {
     let wanted: BTreeSet<&ChildId> = desired.iter().map(|child| &child.id).collect();
     let surplus = observed.values().filter(|child| !wanted.contains(&child.id));
-    let (tidy, withdraw): (Vec<&Child>, Vec<&Child>) = surplus.partition(|child| moved(child, desired));
-    let mut withdraw: Vec<ChildId> = withdraw.into_iter().map(|child| child.id.clone()).collect();
-    withdraw.sort_by_key(|id| (removal_rank(id.kind), id.clone()));
+    let binds = |child: &&Child| child.id.kind == ChildKind::RoleBinding && !moved(child, desired);
+    let (withdraw, tidy): (Vec<&Child>, Vec<&Child>) = surplus.partition(binds);
+    let ids = |children: Vec<&Child>| children.into_iter().map(|child| child.id.clone()).collect::<Vec<_>>();
+    let (withdraw, mut tidy) = (ids(withdraw), ids(tidy));
+    tidy.sort_by_key(|id| (removal_rank(id.kind), id.clone()));
     let mut write: Vec<Child> = desired
         .iter()
         .filter(|child| observed.get(&child.id) != Some(child))
         .cloned()
         .collect();
     write.sort_by_key(|child| (grows(child, observed), child.id.clone()));
-    Plan {
-        withdraw,
-        write,
-        tidy: tidy.into_iter().map(|child| child.id.clone()).collect(),
-    }
+    Plan { withdraw, write, tidy }
 }
 
-/// Rights go at once with a binding; an account's token would live on for a moment without it.
+/// The account before its token, so that the token is dead when its Secret goes.
 fn removal_rank(kind: ChildKind) -> u8 {
     match kind {
         ChildKind::RoleBinding => 0,
@@ -53,7 +52,7 @@ fn removal_rank(kind: ChildKind) -> u8 {
 }
 
 /// Bindings that only lose subjects are written first.
-fn grows(child: &Child, observed: &BTreeMap<ChildId, Child>) -> bool {
+fn grows(child: &Child, observed: &Observations) -> bool {
     let (Some(now), Some(then)) = (subjects(child), observed.get(&child.id).and_then(subjects)) else {
         return true;
     };

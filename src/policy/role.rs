@@ -3,11 +3,11 @@
 
 use super::access::{self, Granted, Line};
 use super::catalog::Actions;
-use super::children::{ChildKind, Parent};
+use super::children::Parent;
 use super::directory::{Directory, Entry, came_first};
 use super::name::{Folded, Key, Kind, Name};
 use super::tenant;
-use super::verdict::{Reason, Standing, Violation, Violations, voids};
+use super::verdict::{self, Reason, Standing, Violation, Violations};
 use super::{Decision, employee};
 use crate::api::{self, LifecycleState, RoleStatus};
 use jiff::Timestamp;
@@ -34,29 +34,46 @@ pub struct Role {
 
 /// Reads a role.
 pub fn parse(spec: &api::RoleSpec) -> Result<Role, Violations> {
+    verdict::strict(read(spec))
+}
+
+/// Reads a role as far as it goes, with what is wrong with it.
+pub(super) fn read(spec: &api::RoleSpec) -> (Role, Violations) {
     let mut violations = display_name(&spec.display_name);
-    if spec.description.as_ref().is_some_and(|text| text.chars().count() > 200) {
-        let message = "has more than 200 characters: shorten it";
-        violations.push(Violation::whole(
-            Reason::InvalidDescription,
-            "spec.description",
-            message,
-        ));
-    }
-    if !violations.is_empty() {
-        return Err(violations);
-    }
+    violations.extend(spec.description.as_deref().and_then(description));
     let line = |grant: &api::Grant| Line {
         application: grant.application.clone(),
         permission: grant.permission.clone(),
         actions: grant.actions.clone(),
     };
-    Ok(Role {
+    let role = Role {
         display_name: spec.display_name.clone(),
         folded: Folded::new(&spec.display_name),
         state: spec.state,
         lines: spec.permissions.iter().map(line).collect(),
-    })
+    };
+    (role, violations)
+}
+
+/// R5: plain text, short, without addresses and markup.
+fn description(text: &str) -> Option<Violation> {
+    let length = text.chars().count();
+    let mut after = text.split('<').skip(1).filter_map(|rest| rest.chars().next());
+    let tag = after.any(|next| next.is_ascii_alphabetic() || matches!(next, '/' | '!' | '?'));
+    let word = text
+        .split_whitespace()
+        .find(|word| word.contains("://") || word.to_ascii_lowercase().starts_with("www.") || word.contains("]("));
+    let message = if length > 200 {
+        format!("has {length} characters: shorten it to 200")
+    } else if let Some(word) = word {
+        format!("contains `{word}`, and is plain text without addresses and markup: leave that out")
+    } else if tag {
+        "contains a tag, and is plain text without addresses and markup: leave that out".to_owned()
+    } else {
+        return None;
+    };
+    let field = "spec.description";
+    Some(Violation::whole(Reason::InvalidDescription, field, message))
 }
 
 /// R1, R2 and the reserved name of R3.
@@ -85,59 +102,63 @@ fn display_name(name: &str) -> Violations {
     violations
 }
 
-/// What a role contradicts. Without an age it is the newcomer, to whom every other object came first.
-pub fn rules(name: &Name, role: &Role, age: Option<(Timestamp, &str)>, directory: &Directory) -> Violations {
-    let mut violations = vec![];
-    let others = directory
-        .roles_named(&name.namespace, &role.folded)
-        .filter(|(other, _)| *other != name);
-    let winner = others
-        .filter(|(_, other)| came_first(other, age))
-        .min_by_key(|(_, other)| other.age());
-    if let Some((other, _)) = winner {
-        let message = format!(
-            "`{}` is the name of role `{}` already, in whatever case: choose another name",
-            role.display_name, other.name
-        );
-        violations.push(Violation::whole(Reason::NameTaken, "spec.displayName", message));
-    }
+/// What a role contradicts at `now`. Without an age it is the newcomer, to whom every other object came first.
+pub fn rules(
+    name: &Name,
+    role: &Role,
+    age: Option<(Timestamp, &str)>,
+    directory: &Directory,
+    now: Timestamp,
+) -> Violations {
+    let mut violations: Violations = taken(name, role, age, directory).into_iter().collect();
     if role.state != LifecycleState::Active {
         let what = format!("be `{:?}`", role.state);
-        violations.extend(held(name, "spec.state", &what, directory));
+        violations.extend(held(name, ("spec.state", &what), directory, now));
     }
     violations
 }
 
-/// R8: a role that Active employees hold cannot leave Active or go.
-fn held(name: &Name, field: &str, what: &str, directory: &Directory) -> Option<Violation> {
-    let active = |entry: &Entry<employee::Employee>| {
-        !entry.meta.deleting && entry.spec.as_ref().is_ok_and(|e| e.state == api::EmployeeState::Active)
-    };
+/// R3: the name is unique in the tenant; the older object keeps it.
+fn taken(name: &Name, role: &Role, age: Option<(Timestamp, &str)>, directory: &Directory) -> Option<Violation> {
+    let others = directory
+        .roles_named(&name.namespace, &role.folded)
+        .filter(|(other, _)| *other != name);
+    let (other, _) = others
+        .filter(|(_, other)| came_first(other, age))
+        .min_by_key(|(_, other)| other.age())?;
+    let message = format!(
+        "`{}` is the name of role `{}` already, in whatever case: choose another name",
+        role.display_name, other.name
+    );
+    Some(Violation::whole(Reason::NameTaken, "spec.displayName", message))
+}
+
+/// R8: a role that Active employees hold cannot leave Active or go. Those who do not count now do not hinder (E10).
+fn held(name: &Name, (field, what): (&str, &str), directory: &Directory, now: Timestamp) -> Option<Violation> {
     let holders: Vec<&str> = directory
         .holders(name)
-        .filter(|(_, holder)| active(holder))
+        .filter(|(_, holder)| !holder.meta.deleting && holds_now(name, holder, now))
         .map(|(holder, _)| &*holder.name)
         .collect();
     if holders.is_empty() {
         return None;
     }
-    let shown = access::quoted(holders.iter().take(5));
-    let more = holders.len().saturating_sub(5);
-    let rest = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
     let message = format!(
-        "role `{}` cannot {what} while Active employees hold it: {shown}{rest}; give them another role first",
-        name.name
+        "role `{}` cannot {what} while Active employees hold it: {}; give them another role first",
+        name.name,
+        access::some_of(&holders)
     );
     Some(Violation::part(Reason::RoleInUse, field, message))
 }
 
+/// Whether the holder is Active now and the role is among those that count.
+fn holds_now(name: &Name, holder: &Entry<employee::Employee>, now: Timestamp) -> bool {
+    employee::counts_as_active(holder, now) && holder.spec.as_ref().is_ok_and(|e| e.holds(&name.name, now))
+}
+
 /// R8, for a deletion.
-pub fn deletion(name: &Name, directory: &Directory) -> Violations {
-    held(name, "metadata.name", "be deleted", directory)
+pub fn deletion(name: &Name, directory: &Directory, now: Timestamp) -> Violations {
+    held(name, ("metadata.name", "be deleted"), directory, now)
         .into_iter()
         .collect()
 }
@@ -152,7 +173,7 @@ pub fn counts(name: &Name, entry: &Entry<Role>, directory: &Directory) -> bool {
     entry.spec.as_ref().is_ok_and(|role| {
         role.state == LifecycleState::Active
             && !entry.meta.deleting
-            && !voids(&rules(name, role, Some(entry.age()), directory))
+            && taken(name, role, Some(entry.age()), directory).is_none()
     })
 }
 
@@ -183,25 +204,23 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             };
         }
     };
-    let mut violations = rules(name, role, Some(entry.age()), directory);
+    let mut violations = rules(name, role, Some(entry.age()), directory, now);
     let Granted {
         actions,
         violations: lines,
         pending,
     } = granted(name, role, directory);
     violations.extend(lines);
-    let (mut children, mut wake_at) = (vec![], None);
+    let (users, wake_at) = holders(name, directory, now);
+    let mut children = vec![];
     if counts(name, entry, directory) && tenant::is_active(&name.namespace, directory, now) {
         let parent = Parent {
             key: Key::new(Kind::Role, name.clone()),
             uid: &entry.meta.uid,
         };
-        let (users, wake) = holders(name, directory, now);
-        wake_at = wake;
         let rules = access::rules(&actions, directory);
         children = parent.granted(&format!("pimpernel:role:{}", name.name), rules, &users);
     }
-    debug_assert!(children.iter().all(|child| child.id.kind != ChildKind::Secret));
     Decision {
         children,
         standing: Standing::of(
@@ -210,7 +229,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             reason(name, role, directory, now),
         ),
         active: None,
-        status: status(name, &actions, directory),
+        status: status(name, &actions, directory, now),
         wake_at: super::earliest(wake_at, tenant::wake_at(&name.namespace, directory, now)),
     }
 }
@@ -254,13 +273,13 @@ fn reason(name: &Name, role: &Role, directory: &Directory, now: Timestamp) -> (R
     }
 }
 
-fn status(name: &Name, actions: &Actions, directory: &Directory) -> RoleStatus {
+fn status(name: &Name, actions: &Actions, directory: &Directory, now: Timestamp) -> RoleStatus {
     let mut assigned = api::HolderCount::default();
     let mut holders = 0;
     for (_, entry) in directory.holders(name) {
         let Ok(employee) = &entry.spec else { continue };
-        let active = employee.state == api::EmployeeState::Active;
-        holders += i64::from(active);
+        let active = employee::counts_as_active(entry, now);
+        holders += i64::from(holds_now(name, entry, now));
         if employee.primary == name.name {
             *(if active {
                 &mut assigned.active

@@ -28,8 +28,9 @@ pub fn conditions(
 ) -> Vec<Condition> {
     let (ready, reason, message) = match (standing, applied) {
         (Standing::Refused(violations), _) => (false, first(violations), sentences(violations)),
-        (_, Applied::Failed(reason, message)) => (false, *reason, message.clone()),
-        (Standing::Pending(reason, message), _) => (false, *reason, message.clone()),
+        (_, Applied::Failed(reason, message)) | (Standing::Pending(reason, message), _) => {
+            (false, *reason, message.clone())
+        }
         (Standing::Ready(reason, message), _) => (true, *reason, message.clone()),
     };
     let mut told = vec![("Ready", ready, reason, message.clone())];

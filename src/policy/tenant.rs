@@ -6,8 +6,8 @@ use super::children::{Child, Parent, Rule};
 use super::directory::{Directory, Entry};
 use super::entitlement;
 use super::name::{Key, Kind, Name};
-use super::verdict::{Reason, Standing, Violation, Violations, voids};
-use super::{Decision, Settings, employee};
+use super::verdict::{self, Reason, Standing, Violation, Violations, voids};
+use super::{Decision, Settings, employee, forbidden};
 use crate::api::{self, LifecycleState, Mode, TenantStatus, TenantType};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -52,6 +52,11 @@ impl Tenant {
 
 /// Reads a tenant.
 pub fn parse(name: &Name, spec: &api::TenantSpec, settings: &Settings) -> Result<Tenant, Violations> {
+    verdict::strict(read(name, spec, settings))
+}
+
+/// Reads a tenant as far as it goes, with what is wrong with it.
+pub(super) fn read(name: &Name, spec: &api::TenantSpec, settings: &Settings) -> (Tenant, Violations) {
     let mut violations = identity(name, settings);
     violations.extend(parentage(spec));
     let policy = spec.impersonation.as_ref();
@@ -68,16 +73,13 @@ pub fn parse(name: &Name, spec: &api::TenantSpec, settings: &Settings) -> Result
             DEFAULT_MAX_DURATION
         }
     };
-    if !violations.is_empty() {
-        return Err(violations);
-    }
     let on =
         |switch: fn(&api::ImpersonationPolicy) -> api::Switch| policy.is_none_or(|p| switch(p) == api::Switch::Enabled);
     let switches = [
         (Mode::Configure, on(|p| p.configure)),
         (Mode::Support, on(|p| p.support)),
     ];
-    Ok(Tenant {
+    let tenant = Tenant {
         display_name: spec.display_name.clone(),
         type_: spec.type_,
         parent: spec.parent.as_deref().map(Into::into),
@@ -97,7 +99,8 @@ pub fn parse(name: &Name, spec: &api::TenantSpec, settings: &Settings) -> Result
             .collect(),
         max_duration,
         consent: policy.is_some_and(|p| p.approval == api::Approval::Required),
-    })
+    };
+    (tenant, violations)
 }
 
 /// T1: a tenant is named like its namespace, and some namespaces cannot be tenants.
@@ -185,14 +188,8 @@ pub fn deletion(name: &Name, directory: &Directory) -> Violations {
     if children.is_empty() {
         return vec![];
     }
-    let shown = access::quoted(children.iter().take(5));
-    let more = children.len().saturating_sub(5);
-    let rest = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
-    let message = format!("`{}` is the parent of {shown}{rest}: delete those first", name.name);
+    let shown = access::some_of(&children);
+    let message = format!("`{}` is the parent of {shown}: delete those first", name.name);
     vec![Violation::whole(Reason::TenantInUse, "metadata.name", message)]
 }
 
@@ -253,7 +250,12 @@ pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Ti
         standing: Standing::of(violations, missing(tenant, directory), reason(tenant, now)),
         active: None,
         status: counts(name, directory, now),
-        wake_at: super::earliest(wake_at, tenant.trial_end.filter(|end| *end > now)),
+        wake_at: [
+            tenant.trial_end.filter(|end| *end > now),
+            employee::next_change(&name.namespace, directory, now),
+        ]
+        .into_iter()
+        .fold(wake_at, super::earliest),
     }
 }
 
@@ -326,6 +328,7 @@ fn children(
     let (mut children, mut wake) = (vec![], None);
     for mode in [Mode::Configure, Mode::Support] {
         let fixed = access::rules(&access::of_sessions(tenant, mode, directory), directory);
+        let fixed = fixed.into_iter().filter_map(forbidden::of_sessions).collect();
         children.extend(parent.granted(&entitlement::fixed_role(mode), fixed, &BTreeSet::new()));
         let (users, wake_at) = entitlement::users(tenant, mode, directory, now);
         wake = super::earliest(wake, wake_at);
@@ -334,8 +337,7 @@ fn children(
     }
     if is_active(&name.namespace, directory, now) {
         let rules = access::rules(&access::unrestricted(tenant, directory), directory);
-        let (users, wake_at) = employee::in_effect(&name.namespace, directory, now);
-        wake = super::earliest(wake, wake_at);
+        let users = employee::in_effect(&name.namespace, directory, now);
         children.extend(parent.granted("pimpernel:unrestricted", rules, &users));
     }
     (children, wake)

@@ -206,6 +206,15 @@ pub fn voids(violations: &[Violation]) -> bool {
     violations.iter().any(|v| v.extent == Extent::Whole)
 }
 
+/// What was read, if nothing is wrong with it.
+pub(super) fn strict<T>((object, violations): (T, Violations)) -> Result<T, Violations> {
+    if violations.is_empty() {
+        Ok(object)
+    } else {
+        Err(violations)
+    }
+}
+
 /// What the conditions of an object say, before they are stamped with a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {

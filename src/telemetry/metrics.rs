@@ -311,7 +311,7 @@ mod tests {
         metrics.certificate_expiry(Timestamp::constant(1_795_420_800, 0));
         let text = exported(&metrics);
         for line in [
-            r#"pimpernel_reconciles_total{kind="Role",outcome="changed"} 1"#,
+            r#"pimpernel_reconciles_total{kind="Role",outcome="done"} 1"#,
             r#"pimpernel_reconcile_duration_seconds_bucket{le="0.025",kind="Role"} 1"#,
             r#"pimpernel_webhook_requests_total{kind="Employee",verdict="refused"} 1"#,
             r#"pimpernel_webhook_duration_seconds_bucket{le="0.001"} 1"#,

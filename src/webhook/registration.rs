@@ -28,11 +28,14 @@ pub const FIELD_MANAGER: &str = "pimpernel";
 const DIGEST: &str = "pimpernel.dev/applied";
 
 /// The admission policies, one file for each concern.
-pub const POLICIES: [(&str, &str); 4] = [
+pub const POLICIES: [(&str, &str); 7] = [
     ("derived-objects", include_str!("../../policies/derived-objects.yaml")),
+    ("impersonator", include_str!("../../policies/impersonator.yaml")),
     ("status", include_str!("../../policies/status.yaml")),
     ("tenant-deletion", include_str!("../../policies/tenant-deletion.yaml")),
+    ("tenant-fields", include_str!("../../policies/tenant-fields.yaml")),
     ("tenant-name", include_str!("../../policies/tenant-name.yaml")),
+    ("tenant-parent", include_str!("../../policies/tenant-parent.yaml")),
 ];
 
 /// Why the API server could not be told.

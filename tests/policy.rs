@@ -1,0 +1,41 @@
+//! The rules, case by case: each test is a sentence that begins with the id of its rule.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+#[path = "policy/saying.rs"]
+mod saying;
+#[path = "policy/specs.rs"]
+mod specs;
+#[path = "policy/world.rs"]
+mod world;
+
+#[path = "policy/applications.rs"]
+mod applications;
+#[path = "policy/catalogues.rs"]
+mod catalogues;
+#[path = "policy/employees.rs"]
+mod employees;
+#[path = "policy/ending.rs"]
+mod ending;
+#[path = "policy/entering.rs"]
+mod entering;
+#[path = "policy/holders.rs"]
+mod holders;
+#[path = "policy/inside.rs"]
+mod inside;
+#[path = "policy/lasting.rs"]
+mod lasting;
+#[path = "policy/mending.rs"]
+mod mending;
+#[path = "policy/permissions.rs"]
+mod permissions;
+#[path = "policy/rivals.rs"]
+mod rivals;
+#[path = "policy/roles.rs"]
+mod roles;
+#[path = "policy/tenants.rs"]
+mod tenants;
+#[path = "policy/time.rs"]
+mod time;
+#[path = "policy/waking.rs"]
+mod waking;
