@@ -6,11 +6,15 @@ mod common;
 mod crash;
 #[path = "cluster/deletion.rs"]
 mod deletion;
+#[path = "cluster/guarded.rs"]
+mod guarded;
 #[path = "cluster/leader.rs"]
 mod leader;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/recovery.rs"]
 mod recovery;
+#[path = "cluster/refusals.rs"]
+mod refusals;
 #[path = "cluster/writes.rs"]
 mod writes;

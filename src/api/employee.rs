@@ -25,9 +25,9 @@ use serde::{Deserialize, Serialize};
 )]
 #[x_kube(validation = Rule::new("!has(self.secondaryRoles) || !self.secondaryRoles.exists(r, r.name == self.primaryRole)")
     .message(Message::Expression("'`' + self.primaryRole + '` is the primary role already: remove it from the secondary roles'".into()))
-    .field_path(".secondaryRoles").reason(Reason::FieldValueDuplicate))]
+    .field_path(".secondaryRoles"))]
 #[x_kube(validation = Rule::new("!has(self.secondaryRoles) || self.secondaryRoles.all(a, self.secondaryRoles.exists_one(b, b.name == a.name))")
-    .message("names a role twice: leave it once").field_path(".secondaryRoles").reason(Reason::FieldValueDuplicate))]
+    .message("names a role twice: leave it once").field_path(".secondaryRoles"))]
 #[x_kube(validation = Rule::new("!has(self.validFrom) || !has(self.validUntil) || self.validFrom < self.validUntil")
     .message("is not after `validFrom`: let the window end after it begins").field_path(".validUntil"))]
 #[serde(rename_all = "camelCase")]

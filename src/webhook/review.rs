@@ -176,11 +176,21 @@ fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind, bounded: bool
     let user = request.user_info.username.as_deref().unwrap_or_default().into();
     let namespace = request.namespace.as_deref().unwrap_or_default();
     Ok(Request {
-        name: Name::new(namespace, request.name.as_str()),
+        name: Name::new(namespace, name(request)),
         subject,
         user,
         bounded,
     })
+}
+
+/// The request names no object when many are deleted at once, or when the API server is to find the name: the object does.
+fn name(request: &AdmissionRequest<DynamicObject>) -> &str {
+    let objects = request.object.iter().chain(&request.old_object);
+    let named = objects.filter_map(|object| object.metadata.name.as_deref());
+    std::iter::once(request.name.as_str())
+        .chain(named)
+        .find(|name| !name.is_empty())
+        .unwrap_or_default()
 }
 
 fn change<S: DeserializeOwned>(request: &AdmissionRequest<DynamicObject>) -> Result<Change<S>, Violation> {

@@ -3,6 +3,8 @@
 //! At most two worlds exist at a time, so that the tests do not starve each other; a test that wants a third waits.
 
 pub mod audit;
+pub mod cast;
+pub mod rest;
 pub mod state;
 
 use std::fmt::Debug;
