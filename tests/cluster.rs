@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "cluster/always_ends.rs"]
+mod always_ends;
 #[path = "cluster/crash.rs"]
 mod crash;
 #[path = "cluster/deletion.rs"]
