@@ -18,5 +18,7 @@ mod quickstart;
 mod recovery;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/sessions.rs"]
+mod sessions;
 #[path = "cluster/writes.rs"]
 mod writes;
