@@ -9,6 +9,7 @@ pub mod access;
 pub mod admission;
 pub mod affected;
 pub mod catalog;
+pub mod ceiling;
 pub mod children;
 pub mod directory;
 pub mod employee;

@@ -2,6 +2,8 @@
 
 mod common;
 
+#[path = "cluster/always_ends.rs"]
+mod always_ends;
 #[path = "cluster/crash.rs"]
 mod crash;
 #[path = "cluster/deletion.rs"]
@@ -16,8 +18,6 @@ mod quickstart;
 mod recovery;
 #[path = "cluster/refusals.rs"]
 mod refusals;
-#[path = "cluster/schema.rs"]
-mod schema;
 #[path = "cluster/sessions.rs"]
 mod sessions;
 #[path = "cluster/without_admission.rs"]

@@ -37,3 +37,7 @@ mod roles;
 mod tenants;
 #[path = "policy/time.rs"]
 mod time;
+#[path = "policy/waking.rs"]
+mod waking;
+#[path = "policy/writers.rs"]
+mod writers;

@@ -86,8 +86,7 @@ async fn withhold(role: &str, desired: &[Child], observed: &Observations, contex
                 lacking.join(", ")
             };
             let message = format!(
-                "the operator lacks {} and cannot hand it out: give the operator that right, or take it out of the catalogue",
-                lacking
+                "the operator lacks {lacking} and cannot hand it out: give the operator that right, or take it out of the catalogue"
             );
             Ok(Applied::Failed(Reason::NotGrantable, message))
         }

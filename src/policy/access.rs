@@ -141,6 +141,52 @@ fn drop_unmet(granted: &mut Granted, free: &Actions, directory: &Directory) {
     }
 }
 
+/// What lines store, whatever has effect just now.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stored {
+    /// The actions, closure included.
+    pub actions: Actions,
+    /// What no catalogue knows, as text.
+    pub unknown: BTreeSet<String>,
+}
+
+/// What `lines` store, closure included, whether or not the tenant has the applications (R16).
+pub fn stored(lines: &[Line], directory: &Directory) -> Stored {
+    let mut stored = Stored::default();
+    for line in lines {
+        let switch = [USE.to_owned()];
+        let names = if line.actions.is_empty() {
+            &switch[..]
+        } else {
+            &line.actions
+        };
+        for name in names {
+            let action = Action::new(&line.application, &line.permission, name);
+            if directory.action(&action).is_some() {
+                stored.actions.insert(action);
+            } else {
+                stored.unknown.insert(action.to_string());
+            }
+        }
+    }
+    close(&mut stored.actions, directory, |_, _| true);
+    stored
+}
+
+/// The most that a session of `mode` may hand out in `tenant`: what Administrator has from the factory, and the fixed role
+/// of the mode (R16).
+pub fn ceiling_of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &Directory) -> Actions {
+    let catalogs = tenant
+        .applications
+        .iter()
+        .filter_map(|application| directory.catalog(application));
+    let factory = catalogs.flat_map(|catalog| catalog.actions.iter().filter(|(_, entry)| entry.administrator));
+    let mut actions: Actions = factory.map(|(action, _)| action.clone()).collect();
+    close(&mut actions, directory, |action, _| tenant.has(action.application()));
+    actions.extend(of_sessions(tenant, mode, directory));
+    actions
+}
+
 /// What `actions` are in Kubernetes.
 pub fn rules<'a>(actions: impl IntoIterator<Item = &'a Action>, directory: &Directory) -> Vec<Rule> {
     merged(

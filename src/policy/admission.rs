@@ -5,7 +5,7 @@
 use super::directory::{Directory, Meta};
 use super::name::Name;
 use super::verdict::{Reason, Violation, Violations};
-use super::{access, catalog, employee, impersonation, role, tenant};
+use super::{access, catalog, ceiling, employee, impersonation, role, tenant};
 use crate::api;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct Request {
     pub subject: Subject,
     /// Who asks.
     pub user: Arc<str>,
+    /// Whether the writer may hand out no more than she has (R16): whoever has not verb `escalate` on roles.
+    pub bounded: bool,
 }
 
 /// The answer.
@@ -60,6 +62,26 @@ pub struct Answer {
 
 /// Judges a request.
 pub fn admit(request: &Request, directory: &Directory, now: Timestamp) -> Answer {
+    let mut answer = about_objects(request, directory, now);
+    answer.violations.extend(about_writer(request, directory, now));
+    answer
+}
+
+/// The rules about the writer, which the reconciler cannot know.
+fn about_writer(request: &Request, directory: &Directory, now: Timestamp) -> Violations {
+    match &request.subject {
+        Subject::Role(change) => ceiling::role(request, change, directory, now),
+        Subject::Employee(change) => {
+            let mut violations = ceiling::own(request, change, directory);
+            violations.extend(ceiling::employee(request, change, directory, now));
+            violations
+        }
+        Subject::Tenant(_) | Subject::Impersonation(..) | Subject::Catalog(_) => vec![],
+    }
+}
+
+/// The rules about objects, by which the reconciler judges as well.
+fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> Answer {
     let name = &request.name;
     match &request.subject {
         Subject::Tenant(change) => judge(

@@ -73,6 +73,8 @@ pub struct ActionEntry {
     pub sessions: BTreeSet<Mode>,
     /// Whether sessions that have an action which implies this one have this too: where the catalogue does not say.
     pub sessions_by_implication: bool,
+    /// Whether Administrator has it from the factory.
+    pub administrator: bool,
     /// What it is in Kubernetes (P6).
     pub rules: Vec<Rule>,
 }
@@ -171,6 +173,7 @@ fn entry(application: &str, permission: &PermissionSpec, action: &ActionSpec) ->
         unrestricted: permission.unrestricted,
         sessions,
         sessions_by_implication: action.sessions.is_none(),
+        administrator: from_factory,
         rules,
     }
 }

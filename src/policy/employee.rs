@@ -42,12 +42,20 @@ impl Employee {
         std::iter::once(&self.primary).chain(self.secondary.iter().map(|(role, _)| role))
     }
 
+    /// Every role with its field and until when it counts.
+    pub fn roles_with_fields(&self) -> impl Iterator<Item = (String, &Arc<str>, Option<Timestamp>)> {
+        let secondary = self.secondary.iter().enumerate();
+        let secondary =
+            secondary.map(|(index, (role, until))| (format!("spec.secondaryRoles[{index}].name"), role, *until));
+        std::iter::once(("spec.primaryRole".to_owned(), &self.primary, None)).chain(secondary)
+    }
+
     /// The roles that count at `now`, each with its field.
     fn roles_at(&self, now: Timestamp) -> impl Iterator<Item = (String, &Arc<str>)> {
-        let secondary = self.secondary.iter().enumerate();
-        let current = secondary.filter(move |(_, (_, until))| until.is_none_or(|until| now < until));
-        let current = current.map(|(index, (role, _))| (format!("spec.secondaryRoles[{index}].name"), role));
-        std::iter::once(("spec.primaryRole".to_owned(), &self.primary)).chain(current)
+        let current = move |until: Option<Timestamp>| until.is_none_or(|until| now < until);
+        self.roles_with_fields()
+            .filter(move |(_, _, until)| current(*until))
+            .map(|(field, role, _)| (field, role))
     }
 
     /// Whether `role` counts for the employee at `now`.

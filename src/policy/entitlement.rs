@@ -64,10 +64,14 @@ pub fn users(
     (users, wake_at)
 }
 
-/// Whether the permissions of `role` let its holders enter other tenants, in any mode.
+/// Whether the permissions of `role` let its holders enter other tenants, in any mode, if it counts. Whether it does is
+/// not asked: that depends on others, such as an older role of the same name that may be going just now.
 pub fn concerns(role: &Name, directory: &Directory) -> bool {
-    let effect = role::effect(role, directory);
-    [Mode::Configure, Mode::Support]
-        .into_iter()
-        .any(|mode| effect.contains(&action(mode)))
+    let read = directory.role(role).and_then(|entry| entry.spec.as_ref().ok());
+    read.is_some_and(|read| {
+        let granted = role::granted(role, read, directory).actions;
+        [Mode::Configure, Mode::Support]
+            .into_iter()
+            .any(|mode| granted.contains(&action(mode)))
+    })
 }

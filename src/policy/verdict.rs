@@ -130,6 +130,10 @@ reasons! {
     TooLate = "I8, I10",
     /// The object names somebody else than the writer as impersonator, or somebody else stops the session.
     NotTheImpersonator = "I9, I12",
+    /// The writer would hand out more than she has.
+    ExceedsCeiling = "R16",
+    /// The writer would change her own roles, state or window, or those of the session's impersonator.
+    OwnEmployee = "E6, I5",
     /// The session is open.
     Open = "I6",
     /// The session was stopped by the impersonator or from inside.

@@ -3,45 +3,78 @@
 use crate::api::{GROUP, VERSION};
 use serde_json::{Value, json};
 
-/// The path under which reviews are answered.
+/// The path under which reviews are answered of writers who may hand out what they have not (R16).
 pub const PATH: &str = "/validate";
+/// The path under which reviews are answered of all other writers.
+pub const BOUNDED_PATH: &str = "/validate/bounded";
 /// The name of the configuration.
 pub const NAME: &str = "pimpernel";
+
+/// Whether the writer may hand out what she has not.
+const MAY_ESCALATE: &str =
+    "authorizer.group('pimpernel.dev').resource('roles').namespace(request.namespace).check('escalate').allowed()";
 
 /// The configuration that sends reviews to `url`. The operator's own writes are left out; so are, for deletions, the
 /// controllers of the cluster, whose work must never wait for us.
 pub fn configuration(url: &str, operator: &str) -> Value {
-    let conditions = json!([{
-        "name": "not-by-the-operator",
-        "expression": format!("request.userInfo.username != '{operator}'"),
-    }]);
-    let deletions = json!([{
-        "name": "not-by-the-operator-or-a-controller-of-the-cluster",
-        "expression": format!(
-            "request.userInfo.username != '{operator}' && !request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && request.userInfo.username != 'system:kube-controller-manager'"
+    let url = url.trim_end_matches('/');
+    let writers = format!("request.userInfo.username != '{operator}'");
+    let deleters = format!(
+        "{writers} && !request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && request.userInfo.username != 'system:kube-controller-manager'"
+    );
+    let (free, bounded) = (format!("{url}{PATH}"), format!("{url}{BOUNDED_PATH}"));
+    let not_escalating = format!("!{MAY_ESCALATE}");
+    let written = ["CREATE", "UPDATE"];
+    let all = ["tenants", "roles", "employees", "impersonations", "permissioncatalogs"];
+    let webhooks = [
+        entry("rules", (&written, &all), &free, "Fail", &[&writers, MAY_ESCALATE]),
+        entry(
+            "bounded-rules",
+            (&written, &all),
+            &bounded,
+            "Fail",
+            &[&writers, &not_escalating],
         ),
-    }]);
-    let entry = |name: &str, operations: &[&str], resources: &[&str], failure: &str, conditions: &Value| {
-        json!({
-            "name": format!("{name}.{GROUP}"),
-            "admissionReviewVersions": ["v1"],
-            "clientConfig": {"url": format!("{}{PATH}", url.trim_end_matches('/'))},
-            "rules": [{"apiGroups": [GROUP], "apiVersions": [VERSION], "operations": operations, "resources": resources, "scope": "*"}],
-            "failurePolicy": failure,
-            "matchPolicy": "Equivalent",
-            "sideEffects": "None",
-            "timeoutSeconds": 5,
-            "matchConditions": conditions,
-        })
-    };
-    let written = ["tenants", "roles", "employees", "impersonations", "permissioncatalogs"];
+        entry(
+            "deletions",
+            (&["DELETE"], &["tenants", "roles", "employees"]),
+            &free,
+            "Ignore",
+            &[&deleters],
+        ),
+    ];
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
         "metadata": {"name": NAME},
-        "webhooks": [
-            entry("rules", &["CREATE", "UPDATE"], &written, "Fail", &conditions),
-            entry("deletions", &["DELETE"], &["tenants", "roles"], "Ignore", &deletions),
-        ],
+        "webhooks": webhooks,
+    })
+}
+
+fn entry(
+    name: &str,
+    (operations, resources): (&[&str], &[&str]),
+    url: &str,
+    failure: &str,
+    conditions: &[&str],
+) -> Value {
+    let condition = |(index, expression)| json!({"name": format!("condition-{index}"), "expression": expression});
+    let rule = json!({
+        "apiGroups": [GROUP],
+        "apiVersions": [VERSION],
+        "operations": operations,
+        "resources": resources,
+        "scope": "*",
+    });
+    json!({
+        "name": format!("{name}.{GROUP}"),
+        "admissionReviewVersions": ["v1"],
+        "clientConfig": {"url": url},
+        "rules": [rule],
+        "failurePolicy": failure,
+        "matchPolicy": "Equivalent",
+        "sideEffects": "None",
+        "timeoutSeconds": 5,
+        "matchConditions": conditions.iter().enumerate().map(condition).collect::<Vec<_>>(),
     })
 }

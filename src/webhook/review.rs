@@ -3,7 +3,7 @@
 //! that is wrong by now (the reconciler judges again and gives it no effect). While its memory is not complete it refuses
 //! everything. It asks nobody: no request leaves the handler.
 
-use super::configuration::PATH;
+use super::configuration::{BOUNDED_PATH, PATH};
 use crate::controllers::clock::ServerClock;
 use crate::policy::admission::{Answer, Change, Request, Subject, admit};
 use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation};
@@ -39,12 +39,13 @@ pub struct Reviewer {
 /// The routes of the webhook.
 pub fn router(reviewer: Reviewer) -> Router {
     Router::new()
-        .route(PATH, post(handle))
+        .route(PATH, post(|state, body| handle(state, body, false)))
+        .route(BOUNDED_PATH, post(|state, body| handle(state, body, true)))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(reviewer)
 }
 
-async fn handle(State(reviewer): State<Reviewer>, body: Bytes) -> Response {
+async fn handle(State(reviewer): State<Reviewer>, body: Bytes, bounded: bool) -> Response {
     let began = Instant::now();
     let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(&body);
     let request: Option<AdmissionRequest<DynamicObject>> = review.ok().and_then(|review| review.try_into().ok());
@@ -52,7 +53,7 @@ async fn handle(State(reviewer): State<Reviewer>, body: Bytes) -> Response {
         return (StatusCode::BAD_REQUEST, "not an AdmissionReview\n").into_response();
     };
     let kind = Kind::of(&request.kind.kind);
-    let (response, verdict) = answer(&request, kind, &reviewer);
+    let (response, verdict) = answer(&request, kind, bounded, &reviewer);
     if let Some(kind) = kind {
         reviewer.metrics.reviewed(kind, verdict, began.elapsed());
     }
@@ -62,6 +63,7 @@ async fn handle(State(reviewer): State<Reviewer>, body: Bytes) -> Response {
 fn answer(
     request: &AdmissionRequest<DynamicObject>,
     kind: Option<Kind>,
+    bounded: bool,
     reviewer: &Reviewer,
 ) -> (AdmissionResponse, Verdict) {
     let mut response = AdmissionResponse::from(request);
@@ -77,7 +79,7 @@ fn answer(
             Verdict::Failed,
         );
     };
-    let answer = match kind.map(|kind| question(request, kind)) {
+    let answer = match kind.map(|kind| question(request, kind, bounded)) {
         Some(Ok(question)) => admit(&question, &directory, now),
         Some(Err(violation)) => Answer {
             violations: vec![violation],
@@ -113,7 +115,11 @@ fn answer(
 fn concerns_writer(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::NotEntitled | Reason::OwnTenant | Reason::NotTheImpersonator
+        Reason::NotEntitled
+            | Reason::OwnTenant
+            | Reason::NotTheImpersonator
+            | Reason::ExceedsCeiling
+            | Reason::OwnEmployee
     )
 }
 
@@ -159,7 +165,7 @@ fn refused(
     response
 }
 
-fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind) -> Result<Request, Violation> {
+fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind, bounded: bool) -> Result<Request, Violation> {
     let subject = match kind {
         Kind::Tenant => Subject::Tenant(change(request)?),
         Kind::Role => Subject::Role(change(request)?),
@@ -173,6 +179,7 @@ fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind) -> Result<Req
         name: Name::new(namespace, name(request)),
         subject,
         user,
+        bounded,
     })
 }
 

@@ -218,6 +218,14 @@ impl World {
 
     /// Applies the files of the quickstart up to the session, opens that, and waits until all of it is ready.
     pub async fn quickstart(&self) -> Result<api::Impersonation> {
+        self.quickstart_without_session().await?;
+        let file = repository().join("examples/quickstart/40-impersonation.yaml");
+        let session: api::Impersonation = serde_yaml::from_str(&std::fs::read_to_string(file)?)?;
+        self.enter("lsp-paris", &session).await
+    }
+
+    /// Applies the files of the quickstart up to the session and waits until all of it is ready.
+    pub async fn quickstart_without_session(&self) -> Result<()> {
         for file in ["00-namespaces", "10-tenants", "20-roles", "30-employees"] {
             self.apply_example(&format!("quickstart/{file}.yaml"))?;
         }
@@ -226,9 +234,7 @@ impl World {
             self.all_ready::<api::Role>(namespace).await?;
             self.all_ready::<api::Employee>(namespace).await?;
         }
-        let file = repository().join("examples/quickstart/40-impersonation.yaml");
-        let session: api::Impersonation = serde_yaml::from_str(&std::fs::read_to_string(file)?)?;
-        self.enter("lsp-paris", &session).await
+        Ok(())
     }
 
     /// Waits until every object of a kind in a namespace is ready.

@@ -151,6 +151,7 @@ impl Manifest {
             name,
             subject,
             user: user.into(),
+            bounded: false,
         })
     }
 }

@@ -273,6 +273,7 @@ impl World {
             name: Name::new(namespace, name),
             subject,
             user: user.into(),
+            bounded: false,
         };
         admission::admit(&request, &self.directory, self.now)
     }

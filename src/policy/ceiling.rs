@@ -1,0 +1,191 @@
+//! Rules about the writer: nobody hands out more than they have (R16), nobody touches their own employee (E6), and no
+//! session touches its impersonator's (I5). Only admission can enforce them, for the reconciler does not know who wrote.
+//! What counts is what the objects store, closure included, whether or not it has effect just now.
+
+use super::access;
+use super::admission::{Change, Request};
+use super::catalog::Actions;
+use super::directory::{Directory, Entry};
+use super::employee::{self, Employee};
+use super::impersonation::{self, Impersonation};
+use super::name::{Folded, Name};
+use super::role;
+use super::verdict::{Reason, Violation, Violations};
+use crate::api::{self, EmployeeState};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// R16 for a role that is written: what is added to it must be inside the writer's ceiling.
+pub fn role(request: &Request, change: &Change<api::RoleSpec>, directory: &Directory, now: Timestamp) -> Violations {
+    let (true, Some(new)) = (request.bounded, &change.new) else {
+        return vec![];
+    };
+    let stored = |spec: &api::RoleSpec| access::stored(&role::read(spec).0.lines, directory);
+    let before = change.old.as_ref().map(stored).unwrap_or_default();
+    let after = stored(new);
+    let mut excess: Vec<String> = beyond(request, after.actions.difference(&before.actions), directory, now);
+    excess.extend(after.unknown.difference(&before.unknown).cloned());
+    if excess.is_empty() {
+        return vec![];
+    }
+    let message = format!(
+        "would give {}, which `{}` does not have, and nobody hands out more than they have: leave that out, or ask somebody who has it",
+        listed(&excess),
+        request.user
+    );
+    vec![Violation::whole(Reason::ExceedsCeiling, "spec.permissions", message)]
+}
+
+/// R16 for an employee that is written: each role that is given, or counts for longer, must be inside the writer's
+/// ceiling; so must all of them when the employee is activated or the window is widened.
+pub fn employee(
+    request: &Request,
+    change: &Change<api::EmployeeSpec>,
+    directory: &Directory,
+    now: Timestamp,
+) -> Violations {
+    let (true, Some(new)) = (request.bounded, &change.new) else {
+        return vec![];
+    };
+    let new = employee::read(new).0;
+    let old = change.old.as_ref().map(|old| employee::read(old).0);
+    let given = new.roles_with_fields().filter(|(_, role, until)| {
+        old.as_ref()
+            .is_none_or(|old| widened(old, &new) || !held_as_long(old, role, *until))
+    });
+    given
+        .filter_map(|(field, role, _)| gift(request, field, role, directory, now))
+        .collect()
+}
+
+/// Why a role cannot be given by the writer.
+fn gift(request: &Request, field: String, role: &Arc<str>, directory: &Directory, now: Timestamp) -> Option<Violation> {
+    let name = Name::new(request.name.namespace.clone(), role.clone());
+    let Some(entry) = directory.role(&name) else {
+        let message = format!(
+            "role `{role}` does not exist yet, so that nobody can say what it gives: have the role created first"
+        );
+        return Some(Violation::whole(Reason::ExceedsCeiling, field, message));
+    };
+    let stored = entry
+        .spec
+        .as_ref()
+        .map(|role| access::stored(&role.lines, directory))
+        .unwrap_or_default();
+    let mut excess = beyond(request, stored.actions.iter(), directory, now);
+    excess.extend(stored.unknown);
+    if excess.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "role `{role}` gives {}, which `{}` does not have, and nobody hands out more than they have: name another role, or ask somebody who has it",
+        listed(&excess),
+        request.user
+    );
+    Some(Violation::whole(Reason::ExceedsCeiling, field, message))
+}
+
+/// Whether all roles count more or longer than before.
+fn widened(old: &Employee, new: &Employee) -> bool {
+    let activated = old.state != EmployeeState::Active && new.state == EmployeeState::Active;
+    let earlier = old
+        .valid_from
+        .is_some_and(|old| new.valid_from.is_none_or(|new| new < old));
+    let later = old
+        .valid_until
+        .is_some_and(|old| new.valid_until.is_none_or(|new| new > old));
+    activated || earlier || later
+}
+
+/// Whether the role was held before, for as long.
+fn held_as_long(old: &Employee, role: &str, until: Option<Timestamp>) -> bool {
+    old.roles_with_fields().any(|(_, held, before)| {
+        **held == *role && before.is_none_or(|before| until.is_some_and(|until| until <= before))
+    })
+}
+
+/// Those actions that the writer has not got, as text. What everybody has anyway is never too much (P5).
+fn beyond<'a>(
+    request: &Request,
+    actions: impl Iterator<Item = &'a super::catalog::Action>,
+    directory: &Directory,
+    now: Timestamp,
+) -> Vec<String> {
+    let ceiling = of(&request.user, &request.name.namespace, directory, now);
+    let free = |action: &super::catalog::Action| directory.action(action).is_some_and(|entry| entry.unrestricted);
+    actions
+        .filter(|action| !ceiling.contains(action) && !free(action))
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// The most that `user` may hand out in `namespace`.
+pub fn of(user: &str, namespace: &Arc<str>, directory: &Directory, now: Timestamp) -> Actions {
+    if let Some((name, session)) = session(user, directory) {
+        let tenant = directory.tenant(namespace).filter(|_| name.namespace == *namespace);
+        return tenant
+            .map(|tenant| access::ceiling_of_sessions(tenant, session.mode, directory))
+            .unwrap_or_default();
+    }
+    let own = |(name, entry): &(&Name, &Arc<Entry<Employee>>)| {
+        name.namespace == *namespace && entry.spec.as_ref().is_ok_and(|employee| *employee.username == *user)
+    };
+    let folded = Folded::new(user);
+    let employees = directory.employees_named(&folded);
+    employees
+        .filter(own)
+        .flat_map(|(name, entry)| employee::net(name, entry, directory, now).1)
+        .collect()
+}
+
+/// The session that acts under the user name of a ServiceAccount.
+fn session<'a>(user: &str, directory: &'a Directory) -> Option<(&'a Name, &'a Impersonation)> {
+    let account = user.strip_prefix(&format!(
+        "system:serviceaccount:{}:",
+        directory.settings().sessions_namespace
+    ))?;
+    let uid = account.strip_prefix(&impersonation::account_name(""))?;
+    let name = &directory.account(uid)?.session;
+    let entry = directory.session(name).filter(|entry| *entry.meta.uid == *uid)?;
+    Some((name, entry.spec.as_ref().ok()?))
+}
+
+/// E6 and I5: who writes may not change the roles, state or window of their own employee, nor create or delete it; a
+/// session may not write its impersonator's at all.
+pub fn own(request: &Request, change: &Change<api::EmployeeSpec>, directory: &Directory) -> Violations {
+    let specs = || change.old.iter().chain(&change.new);
+    let is = |user: &Folded| specs().any(|spec| Folded::new(&spec.username) == *user);
+    if let Some((_, session)) = session(&request.user, directory)
+        && is(&session.folded)
+    {
+        let message = format!(
+            "`{}` is the impersonator of this session, which may not write her employee: leave that to somebody else",
+            session.impersonator
+        );
+        return vec![Violation::whole(Reason::OwnEmployee, "spec.username", message)];
+    }
+    if !is(&Folded::new(&request.user)) {
+        return vec![];
+    }
+    let field = match (&change.old, &change.new) {
+        (None, _) | (_, None) => Some("metadata.name"),
+        (Some(old), Some(new)) if old.primary_role != new.primary_role => Some("spec.primaryRole"),
+        (Some(old), Some(new)) if old.secondary_roles != new.secondary_roles => Some("spec.secondaryRoles"),
+        (Some(old), Some(new)) if old.state != new.state => Some("spec.state"),
+        (Some(old), Some(new)) if old.valid_from != new.valid_from => Some("spec.validFrom"),
+        (Some(old), Some(new)) if old.valid_until != new.valid_until => Some("spec.validUntil"),
+        (Some(_), Some(_)) => None,
+    };
+    let message = format!(
+        "`{}` cannot create or delete her own employee, nor change her own roles, state or window: ask a colleague",
+        request.user
+    );
+    field
+        .map(|field| Violation::whole(Reason::OwnEmployee, field, message))
+        .into_iter()
+        .collect()
+}
+
+fn listed(names: &[String]) -> String {
+    access::some_of(&names.iter().map(String::as_str).collect::<Vec<_>>())
+}

@@ -1,1 +1,0 @@
-//! Schema and CEL: what the API server refuses by itself, and in which words.
