@@ -161,6 +161,11 @@ async fn a_sessions_objects_are_pimpernels_but_for_the_emergency_exit() -> Resul
         .object()
         .context("the emergency exit, with the operator dead")?;
     ensure!(admin.get(&exit).await?.code == 404, "the session's binding is gone");
+    stage.world.start_operator()?;
+    stage
+        .says("Impersonation lsp-paris/case", "Active", "False", "Withdrawn")
+        .await?;
+    ensure!(admin.get(&exit).await?.code == 404, "the session's binding is back");
     Ok(())
 }
 

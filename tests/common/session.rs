@@ -30,8 +30,23 @@ impl Session {
         let why = "He cannot save his outbound skill";
         let spec = format!("{{mode: {mode}, impersonator: {user}, reason: {why}, {rest}}}");
         let created = stage.caller(user).create(&object(which, &spec)).await?;
+        let namespace = which.split([' ', '/']).nth(1).unwrap_or_default();
+        let tenant = stage
+            .admin
+            .get(&format!("Tenant {namespace}/{namespace}"))
+            .await?
+            .object()?;
+        let banner = format!(
+            "You are currently impersonating Impersonated Admin on tenant [{}]",
+            tenant["spec"]["displayName"].as_str().unwrap_or_default()
+        );
         created.object().with_context(|| format!("{user} opens {which}"))?;
         let session = stage.says(which, "Active", "True", "Open").await?;
+        ensure!(
+            session["status"]["banner"] == *banner,
+            "the banner is {}",
+            session["status"]["banner"]
+        );
         let uid = session["metadata"]["uid"].as_str().context("a UID")?.to_owned();
         let end = session["status"]["expirationTime"]
             .as_str()
@@ -128,6 +143,19 @@ impl Session {
         Ok(found)
     }
 
+    /// Waits until nothing of the session is left.
+    pub async fn nothing_left(&self, stage: &Stage) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let left = self.objects(stage).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            ensure!(began.elapsed() < PATIENCE, "these are left: {left:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until the session has ended for a reason, proves that nothing of it is left, and gives the Impersonation.
     pub async fn ended(&self, stage: &Stage, reason: &str) -> Result<Value> {
         let over = stage.says(&self.which, "Active", "False", reason).await?;
@@ -143,8 +171,8 @@ impl Session {
         );
         let at: Timestamp = over["status"]["endTime"].as_str().context("endTime")?.parse()?;
         ensure!(at <= self.end, "it ended at {at}, after its end {}", self.end);
-        let left = self.objects(stage).await?;
-        ensure!(left.is_empty(), "these are left: {left:?}");
+        ensure!(over["status"].get("banner").is_none(), "the banner is still shown");
+        self.nothing_left(stage).await?;
         let namespace = self.namespace().to_owned();
         self.until_inside_may("get", "tenants.pimpernel.dev", &namespace, false)
             .await?;
