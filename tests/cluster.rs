@@ -1,5 +1,14 @@
 //! What users see on a real API server, with the built operator running under its own identity. One module a capability.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "tests: what is not there fails one, and tables are easier to read without references"
+)]
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
+
 mod common;
 
 #[path = "cluster/always_ends.rs"]

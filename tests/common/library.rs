@@ -30,6 +30,7 @@ pub async fn admit(admin: &Caller, object: &Value, now: Timestamp) -> Result<Ans
         name: key(&meta(object)?),
         subject,
         user: "anybody".into(),
+        bounded: false,
     };
     Ok(admission::admit(&request, &directory, now))
 }
