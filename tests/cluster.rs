@@ -21,6 +21,8 @@ mod deletion;
 mod guarded;
 #[path = "cluster/leader.rs"]
 mod leader;
+#[path = "cluster/lifetime.rs"]
+mod lifetime;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/recovery.rs"]
