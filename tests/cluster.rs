@@ -1,5 +1,14 @@
 //! What users see on a real API server, with the built operator running under its own identity. One module a capability.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "tests: what is not there fails one, and tables are easier to read without references"
+)]
+#![expect(clippy::too_many_lines, reason = "tables of cases")]
+
 mod common;
 
 #[path = "cluster/always_ends.rs"]
@@ -12,6 +21,8 @@ mod deletion;
 mod guarded;
 #[path = "cluster/leader.rs"]
 mod leader;
+#[path = "cluster/lifetime.rs"]
+mod lifetime;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/recovery.rs"]

@@ -144,8 +144,8 @@ async fn replace(
         {"op": "test", "path": "/metadata/uid", "value": uid},
         {"op": "add", "path": "/status", "value": status},
     ]);
-    let path = format!("{}/{}/status?fieldManager={MANAGER}", api.resource_url(), key.name.name);
-    let request = http::Request::patch(path)
+    let url = format!("{}/{}/status?fieldManager={MANAGER}", api.resource_url(), key.name.name);
+    let request = http::Request::patch(url)
         .header(http::header::CONTENT_TYPE, "application/json-patch+json")
         .body(patch.to_string().into_bytes())
         .map_err(kube::Error::HttpError)?;

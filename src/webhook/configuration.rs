@@ -10,8 +10,8 @@ pub const BOUNDED_PATH: &str = "/validate/bounded";
 /// The name of the configuration.
 pub const NAME: &str = "pimpernel";
 
-/// Whether the writer may hand out what she has not. Catalogues are in no namespace.
-const MAY_ESCALATE: &str = "authorizer.group('pimpernel.dev').resource('roles').namespace(has(request.namespace) ? request.namespace : '').check('escalate').allowed()";
+/// Whether the writer may hand out what she has not. Catalogues are in no namespace, and hand out nothing by themselves.
+const MAY_ESCALATE: &str = "(!has(request.namespace) || authorizer.group('pimpernel.dev').resource('roles').namespace(request.namespace).check('escalate').allowed())";
 
 /// The configuration that sends reviews to `url`. The operator's own writes are left out; so are, for deletions, the
 /// controllers of the cluster, whose work must never wait for us.

@@ -28,9 +28,10 @@ pub const FIELD_MANAGER: &str = "pimpernel";
 const DIGEST: &str = "pimpernel.dev/applied";
 
 /// The admission policies, one file for each concern.
-pub const POLICIES: [(&str, &str); 7] = [
+pub const POLICIES: [(&str, &str); 8] = [
     ("derived-objects", include_str!("../../policies/derived-objects.yaml")),
     ("impersonator", include_str!("../../policies/impersonator.yaml")),
+    ("lifetime", include_str!("../../policies/lifetime.yaml")),
     ("status", include_str!("../../policies/status.yaml")),
     ("tenant-deletion", include_str!("../../policies/tenant-deletion.yaml")),
     ("tenant-fields", include_str!("../../policies/tenant-fields.yaml")),

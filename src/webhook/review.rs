@@ -39,21 +39,27 @@ pub struct Reviewer {
 /// The routes of the webhook.
 pub fn router(reviewer: Reviewer) -> Router {
     Router::new()
-        .route(PATH, post(|state, body| handle(state, body, false)))
-        .route(BOUNDED_PATH, post(|state, body| handle(state, body, true)))
+        .route(
+            PATH,
+            post(async |State(reviewer): State<Reviewer>, body: Bytes| handle(&reviewer, &body, false)),
+        )
+        .route(
+            BOUNDED_PATH,
+            post(async |State(reviewer): State<Reviewer>, body: Bytes| handle(&reviewer, &body, true)),
+        )
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(reviewer)
 }
 
-async fn handle(State(reviewer): State<Reviewer>, body: Bytes, bounded: bool) -> Response {
+fn handle(reviewer: &Reviewer, body: &[u8], bounded: bool) -> Response {
     let began = Instant::now();
-    let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(&body);
+    let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(body);
     let request: Option<AdmissionRequest<DynamicObject>> = review.ok().and_then(|review| review.try_into().ok());
     let Some(request) = request else {
         return (StatusCode::BAD_REQUEST, "not an AdmissionReview\n").into_response();
     };
     let kind = Kind::of(&request.kind.kind);
-    let (response, verdict) = answer(&request, kind, bounded, &reviewer);
+    let (response, verdict) = answer(&request, kind, bounded, reviewer);
     if let Some(kind) = kind {
         reviewer.metrics.reviewed(kind, verdict, began.elapsed());
     }

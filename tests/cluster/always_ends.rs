@@ -61,7 +61,7 @@ async fn i10_a_session_in_constant_use_ends_on_time_although_the_operator_is_dea
     let user = Caller::bearer(world.plane(), &token(&world, &open).await?).await?;
     world.kill_operator()?;
     let seen = poll(&user, end).await?;
-    println!(
+    eprintln!(
         "{} requests; last accepted {} before the end, first refused {}",
         seen.requests,
         end.duration_since(seen.accepted),

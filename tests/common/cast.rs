@@ -73,11 +73,6 @@ impl Stage {
         self.may(user, (verb, resource, namespace), true).await
     }
 
-    /// Waits until a user is no longer allowed something.
-    pub async fn denied(&self, user: &str, verb: &str, resource: &str, namespace: &str) -> Result<()> {
-        self.may(user, (verb, resource, namespace), false).await
-    }
-
     async fn may(&self, user: &str, (verb, resource, namespace): (&str, &str, &str), wanted: bool) -> Result<()> {
         let asked = Instant::now();
         while self.caller(user).may(verb, resource, namespace).await? != wanted {

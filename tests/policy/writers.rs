@@ -299,14 +299,14 @@ fn e6_nobody_changes_her_own_roles_state_or_window() {
             spec.secondary_roles = vec![SecondaryRole {
                 name: "evaluator".into(),
                 until: None,
-            }]
+            }];
         }),
         ("spec.state", |spec| spec.state = EmployeeState::Inactive),
         ("spec.validFrom", |spec| {
-            spec.valid_from = Some(super::world::time("2020-01-01T00:00:00Z"))
+            spec.valid_from = Some(super::world::time("2020-01-01T00:00:00Z"));
         }),
         ("spec.validUntil", |spec| {
-            spec.valid_until = Some(super::world::time("2099-01-01T00:00:00Z"))
+            spec.valid_until = Some(super::world::time("2099-01-01T00:00:00Z"));
         }),
     ] {
         let mut new = own.clone();
