@@ -13,6 +13,8 @@ use std::time::Instant;
 
 #[path = "without_admission/cases.rs"]
 mod cases;
+#[path = "without_admission/entering.rs"]
+mod entering;
 #[path = "without_admission/first_comes.rs"]
 mod first_comes;
 #[path = "without_admission/undecodable.rs"]
@@ -229,7 +231,7 @@ async fn v6_roles_and_employees_that_break_a_rule_give_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn v6_impersonations_that_break_a_rule_open_nothing() -> Result<()> {
-    prove(&[cases::impersonations]).await
+    prove(&[entering::impersonations]).await
 }
 
 /// Whether a session was opened for an Impersonation.
