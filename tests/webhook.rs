@@ -295,3 +295,29 @@ async fn garbage_is_answered_as_such() {
         StatusCode::NOT_FOUND
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_send_what_it_announced_is_not_waited_for() {
+    let never = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, Infallible>>());
+    let request = Request::post(PATH).body(never).unwrap();
+    let answer = webhook(Some(paris())).await.oneshot(request);
+    let answer = tokio::time::timeout(std::time::Duration::from_mins(1), answer).await;
+    assert_eq!(answer.unwrap().unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn of_very_much_that_is_wrong_the_first_is_told_and_how_much_more_there_is() {
+    let line = |i| json!({"application": "acd", "permission": "skills", "actions": [format!("fly-{i}")]});
+    let lines: Vec<Value> = (0..500).map(line).collect();
+    let object = role_object(&json!({"displayName": "Evaluator", "permissions": lines}));
+    let answer = ask(
+        webhook(Some(paris())).await,
+        PATH,
+        &review("Role", "CREATE", (object, Value::Null)),
+    )
+    .await;
+    let message = answer["status"]["message"].as_str().unwrap();
+    assert_eq!(message.lines().count(), 21, "{message}");
+    assert!(message.ends_with("and 480 more"), "{message}");
+    assert_eq!(answer["status"]["details"]["causes"].as_array().unwrap().len(), 20);
+}

@@ -228,9 +228,13 @@ pub fn of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &Director
     actions
 }
 
-/// That `what`, called `name`, is not known, with the nearest name that is (P7).
+/// That `what`, called `name`, is not known, with the nearest name that is (P7). Names whose lengths differ by more than
+/// the distance that counts as near are not compared: names come from writers, who could make that costly.
 fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let letters = name.chars().count();
+    let near = 1 + letters / 2;
     let nearest = known
+        .filter(|known| known.chars().count().abs_diff(letters) <= near)
         .map(|known| {
             (
                 strsim::damerau_levenshtein(&name.to_lowercase(), &known.to_lowercase()),
@@ -239,7 +243,7 @@ fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> 
         })
         .min();
     match nearest {
-        Some((distance, nearest)) if distance <= 1 + name.chars().count() / 2 => {
+        Some((distance, nearest)) if distance <= near => {
             format!("{what} does not exist: did you mean `{nearest}`?")
         }
         _ => format!("{what} does not exist: name one that the catalogue lists"),

@@ -8,6 +8,7 @@ use super::verdict::{Reason, Violation, Violations};
 use super::{access, catalog, ceiling, employee, impersonation, role, tenant};
 use crate::api;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a request wants to write. For a deletion there is no new object, for a creation no old one.
@@ -140,11 +141,10 @@ fn judge<S, T>(
     };
     let (_, before) = change.old.as_ref().map(|old| wrong(read(old))).unzip();
     let before = before.unwrap_or_default();
-    let known = |violation: &Violation| {
-        before
-            .iter()
-            .any(|b| b.reason == violation.reason && b.message == violation.message)
-    };
+    let before: BTreeSet<(Reason, &str)> = (before.iter())
+        .map(|violation| (violation.reason, violation.message.as_str()))
+        .collect();
+    let known = |violation: &Violation| before.contains(&(violation.reason, violation.message.as_str()));
     let (object, violations) = wrong(read(new));
     Answer {
         violations: violations.into_iter().filter(|violation| !known(violation)).collect(),

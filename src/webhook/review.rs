@@ -10,8 +10,8 @@ use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation};
 use crate::telemetry::{Metrics, Verdict};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::extract::{self, DefaultBodyLimit, FromRequest as _, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::post;
 use jiff::Timestamp;
@@ -20,10 +20,14 @@ use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview
 use kube::core::response::{Status, StatusCause, StatusDetails, StatusSummary};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The largest review that is read: an object of the largest size that the API server stores, old and new, with room.
 const MAX_BODY: usize = 4 * 1024 * 1024;
+/// How long a client may take to send a review: the API server waits as long for the answer.
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many violations an answer lists.
+const MAX_LISTED: usize = 20;
 
 /// What a handler has at hand.
 #[derive(Clone)]
@@ -39,19 +43,25 @@ pub struct Reviewer {
 /// The routes of the webhook.
 pub fn router(reviewer: Reviewer) -> Router {
     Router::new()
-        .route(
-            PATH,
-            post(async |State(reviewer): State<Reviewer>, body: Bytes| handle(&reviewer, &body, false)),
-        )
-        .route(
-            BOUNDED_PATH,
-            post(async |State(reviewer): State<Reviewer>, body: Bytes| handle(&reviewer, &body, true)),
-        )
+        .route(PATH, post(|state, request| handle(state, request, false)))
+        .route(BOUNDED_PATH, post(|state, request| handle(state, request, true)))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(reviewer)
 }
 
-fn handle(reviewer: &Reviewer, body: &[u8], bounded: bool) -> Response {
+async fn handle(State(reviewer): State<Reviewer>, request: extract::Request, bounded: bool) -> Response {
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(rejection)) => return rejection.into_response(),
+        Err(_) => return (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response(),
+    };
+    // Judging takes as long as the writer makes it; what ends sessions and renews the Lease does not wait for it.
+    tokio::task::spawn_blocking(move || judge(&body, bounded, &reviewer))
+        .await
+        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+fn judge(body: &[u8], bounded: bool, reviewer: &Reviewer) -> Response {
     let began = Instant::now();
     let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(body);
     let request: Option<AdmissionRequest<DynamicObject>> = review.ok().and_then(|review| review.try_into().ok());
@@ -103,7 +113,7 @@ fn answer(
         response.warnings = (!answer.warnings.is_empty()).then_some(answer.warnings);
         return (response, Verdict::Allowed);
     }
-    for violation in &answer.violations {
+    for violation in answer.violations.iter().take(MAX_LISTED) {
         tracing::info!(user = request.user_info.username, kind = request.kind.kind, namespace = request.namespace, name = request.name, reason = %violation.reason, field = violation.field, "refused");
     }
     let answered = if answer.violations.iter().any(|v| concerns_writer(v.reason)) {
@@ -129,7 +139,7 @@ fn concerns_writer(reason: Reason) -> bool {
     )
 }
 
-/// A refusal with one line a violation; the causes carry the fields for programs.
+/// A refusal with one line a violation, the first of many; the causes carry the fields for programs.
 fn refused(
     mut response: AdmissionResponse,
     request: &AdmissionRequest<DynamicObject>,
@@ -143,9 +153,14 @@ fn refused(
             violation.to_string()
         }
     };
-    let message = violations.iter().map(line).collect::<Vec<_>>().join("\n");
-    let causes = violations
-        .iter()
+    let listed = violations.iter().take(MAX_LISTED);
+    let mut lines: Vec<String> = listed.clone().map(line).collect();
+    match violations.len().saturating_sub(MAX_LISTED) {
+        0 => {}
+        more => lines.push(format!("and {more} more")),
+    }
+    let message = lines.join("\n");
+    let causes = listed
         .map(|violation| StatusCause {
             reason: violation.reason.to_string(),
             message: violation.message.clone(),

@@ -291,6 +291,19 @@ fn p7_an_unknown_name_is_refused_with_the_nearest_one_that_is_known() {
 }
 
 #[test]
+fn p7_looking_for_the_nearest_name_costs_no_more_because_a_name_is_long() {
+    let long: &'static str = Box::leak("x".repeat(500_000).into_boxed_str());
+    let began = std::time::Instant::now();
+    let answer = write(&[
+        ("acd", long, &["View"]),
+        ("acd", "skills", &[long]),
+        (long, "x", &["y"]),
+    ]);
+    assert_eq!(answer.violations.len(), 3);
+    assert!(began.elapsed().as_secs() < 2, "{:?}", began.elapsed());
+}
+
+#[test]
 fn p7_one_unknown_permission_leaves_the_others_of_the_role_in_effect() {
     let world = granted(&[("acd", "skilz", &["View"]), ("acd", "skills", &["Edit", "Fly"])]);
     let outcome = world.decide(Kind::Role, "lsp-paris", "scribe");
