@@ -31,6 +31,8 @@ mod recovery;
 mod refusals;
 #[path = "cluster/sessions.rs"]
 mod sessions;
+#[path = "cluster/webhook.rs"]
+mod webhook;
 #[path = "cluster/without_admission.rs"]
 mod without_admission;
 #[path = "cluster/writes.rs"]

@@ -150,12 +150,32 @@ impl World {
         self.operator_listening(port::free()?)
     }
 
+    /// Starts the operator, which may never become ready.
+    pub fn launch_operator(&self) -> Result<()> {
+        let mut operator = self.operator();
+        ensure!(operator.is_none(), "the operator runs already");
+        *operator = Some(self.launched(self.webhook)?);
+        Ok(())
+    }
+
+    /// Waits until the operator is ready.
+    pub fn operator_is_ready(&self, limit: Duration) -> Result<()> {
+        self.operator()
+            .as_ref()
+            .context("the operator does not run")?
+            .wait_ready(limit)
+    }
+
     fn operator_listening(&self, port: u16) -> Result<Operator> {
-        let mut options = self.options.clone();
-        options.args.push(format!("--webhook-listen=127.0.0.1:{port}"));
-        let started = Operator::start(&self.plane, &options)?;
+        let started = self.launched(port)?;
         started.wait_ready(PATIENCE)?;
         Ok(started)
+    }
+
+    fn launched(&self, port: u16) -> Result<Operator> {
+        let mut options = self.options.clone();
+        options.args.push(format!("--webhook-listen=127.0.0.1:{port}"));
+        Operator::start(&self.plane, &options)
     }
 
     /// Ends the operator as a crash would.
@@ -321,11 +341,14 @@ pub fn condition<K: Serialize>(object: &K, type_: &str) -> Option<api::Condition
 
 /// A client of the identity in a kubeconfig.
 pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    Ok(Client::try_from(config(kubeconfig).await?)?)
+}
+
+async fn config(kubeconfig: &Path) -> Result<Config> {
     // The first test to come here decides for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
 }
 
 /// The right to have a world.

@@ -69,8 +69,11 @@ impl Answer {
 impl Caller {
     /// Acts with a kubeconfig.
     pub async fn with(kubeconfig: &Path) -> Result<Self> {
+        let mut config = super::config(kubeconfig).await?;
+        // Every answer is the test's to see, that to try again later too.
+        config.default_retry = false;
         Ok(Self {
-            client: super::client(kubeconfig).await?,
+            client: Client::try_from(config)?,
             kubeconfig: kubeconfig.to_path_buf(),
         })
     }
