@@ -18,8 +18,8 @@ up: programs ## starts a control plane with the operator, to be used by hand
 	@$(LAUNCHER) up --operator $(OPERATOR)
 
 .PHONY: down
-down: ## stops what `make up` started
-	@$(CARGO) run --quiet --release --locked --package pimpernel-launcher -- down
+down: $(LAUNCHER) ## stops what `make up` started
+	@$(LAUNCHER) down
 
 .PHONY: test
 test: ## runs all checks and all tests, the last ones against a real control plane
@@ -32,6 +32,10 @@ test: ## runs all checks and all tests, the last ones against a real control pla
 .PHONY: generate
 generate: ## writes the generated files anew
 	$(CARGO) run --locked --package pimpernel-generate
+
+# Only if it is missing: `make down` does not wait for a build.
+$(LAUNCHER):
+	@$(MAKE) programs
 
 .PHONY: programs
 programs:

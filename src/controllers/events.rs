@@ -37,7 +37,7 @@ pub async fn tell<S: Status>(key: &Key, uid: &str, (previous, status): (&S, &S),
     if let Some((reason, message)) = wrong(status)
         && wrong(previous).as_ref() != Some(&(reason.clone(), message.clone()))
     {
-        tracing::warn!(object = %key, reason, message, "not in effect");
+        tracing::warn!(object = %key, reason, why = message, "not in effect");
         publish(key, uid, (EventType::Warning, &reason, Some(&message)), context).await;
     }
 }

@@ -299,17 +299,19 @@ impl Elector {
     async fn release(&self) {
         let release = async {
             let Some(mut lease) = self.leases.get_opt(&self.name).await? else {
-                return Ok(());
+                return Ok(false);
             };
             let spec = lease.spec.get_or_insert_default();
-            if spec.holder_identity.as_ref() == Some(&self.holder) {
+            let ours = spec.holder_identity.as_ref() == Some(&self.holder);
+            if ours {
                 spec.holder_identity = Some(String::new());
                 self.leases.replace(&self.name, &PostParams::default(), &lease).await?;
             }
-            Ok(())
+            Ok(ours)
         };
         match within(Instant::now() + self.patience(), release).await {
-            Ok(()) => tracing::info!(lease = self.name, "the Lease is given back"),
+            Ok(true) => tracing::info!(lease = self.name, "the Lease is given back"),
+            Ok(false) => {}
             Err(error) => tracing::warn!(lease = self.name, %error, "the Lease could not be given back"),
         }
     }

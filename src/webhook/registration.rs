@@ -143,7 +143,8 @@ async fn apply_one(client: &Client, desired: &Value) -> Result<bool, Error> {
     api.patch(&name, &parameters, &Patch::Apply(&object))
         .await
         .map_err(failed)?;
-    tracing::info!(name, "registered with the API server");
+    let kind = object.types.as_ref().map(|types| types.kind.as_str());
+    tracing::info!(kind, name, "registered with the API server");
     Ok(true)
 }
 
