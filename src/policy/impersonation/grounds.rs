@@ -154,11 +154,17 @@ pub fn limits(session: &Impersonation, created: Timestamp, tenant: &Tenant, now:
         return None;
     }
     if whole > tenant.max_duration {
-        let message = format!(
-            "is `{}`, and the tenant allows `{}`: choose a shorter time",
-            spelled(whole),
-            spelled(tenant.max_duration)
-        );
+        let allowed = spelled(tenant.max_duration);
+        // How far away an instant is would be another figure at each look, and the condition another than the refusal.
+        let message = match session.length {
+            Length::NotAfter(end) => {
+                format!("`{end}` is further away than the `{allowed}` that the tenant allows: choose an earlier time")
+            }
+            Length::Seconds(length) => format!(
+                "is `{}`, and the tenant allows `{allowed}`: choose a shorter time",
+                spelled(length)
+            ),
+        };
         return Some(Violation::whole(Reason::InvalidDuration, field, message));
     }
     if whole < MIN_DURATION {
