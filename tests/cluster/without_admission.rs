@@ -67,6 +67,10 @@ impl Case {
         let admin = &stage.admin;
         for given in &self.given {
             admin.apply(given).await?.object()?;
+            // Each kind is watched by itself: what refers to it could be seen, and judged, before it.
+            if given["kind"] != "Namespace" {
+                admin.judged(&name_of(given)).await?;
+            }
         }
         let which = name_of(&self.wrong);
         admin.apply(&self.wrong).await?.object().context("it must be stored")?;
