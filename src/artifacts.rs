@@ -4,7 +4,7 @@
 use crate::api::{self, PermissionCatalog};
 use crate::policy::catalog::{self, Catalog};
 use crate::policy::children::Rule;
-use crate::policy::verdict::Reason;
+use crate::policy::verdict::{Class, Reason};
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -185,10 +185,37 @@ fn user() -> rbac::Subject {
 fn reasons() -> String {
     let mut text = String::from(
         "# Reasons\n\nGenerated from the code. The list is closed: a refusal, a condition and an Event have one of these.\n\n\
-         | reason | rules | meaning |\n|---|---|---|\n",
+         - *Standing*: how an object stands that is as declared.\n\
+         - *Waiting*: what an object waits for; nobody need act.\n\
+         - *Refusal*: a rule is broken. Admission refuses it; what is stored all the same has no effect. The link leads to a \
+         manifest that is refused for it.\n\
+         - *Trouble*: something got in the way that admission cannot foresee.\n\
+         - *Ending*: how a session ended.\n\n\
+         | reason | class | rules | meaning |\n|---|---|---|---|\n",
     );
     for reason in Reason::ALL {
-        let _ = writeln!(text, "| `{reason}` | {} | {} |", reason.rules(), reason.meaning());
+        let class = match reason.class() {
+            Class::Refusal => format!("[Refusal](../{})", refused_example(*reason)),
+            other => format!("{other:?}"),
+        };
+        let _ = writeln!(
+            text,
+            "| `{reason}` | {class} | {} | {} |",
+            reason.rules(),
+            reason.meaning()
+        );
     }
     text
+}
+
+/// The path of the manifest that is refused for `reason`.
+pub fn refused_example(reason: Reason) -> String {
+    let mut name = String::new();
+    for letter in reason.as_str().chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    format!("examples/refused/{name}.yaml")
 }

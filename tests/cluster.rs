@@ -17,6 +17,8 @@ mod always_ends;
 mod crash;
 #[path = "cluster/deletion.rs"]
 mod deletion;
+#[path = "cluster/examples.rs"]
+mod examples;
 #[path = "cluster/guarded.rs"]
 mod guarded;
 #[path = "cluster/leader.rs"]

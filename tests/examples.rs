@@ -5,10 +5,14 @@
 mod manifests;
 #[path = "examples/pages.rs"]
 mod pages;
+#[path = "common/refused.rs"]
+mod refused;
 
 use manifests::{Manifest, World};
 use pages::Page;
+use pimpernel::artifacts::refused_example;
 use pimpernel::policy::Reason;
+use pimpernel::policy::verdict::Class;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,10 +69,10 @@ fn assert_none(problems: &[String]) {
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
 
-/// A file, or a folder, whose name begins with `refused` holds what must be refused.
+/// A file whose name begins with `refused` holds what must be refused.
 fn is_to_be_refused(path: &Path) -> bool {
-    path.strip_prefix(root())
-        .is_ok_and(|path| path.iter().any(|part| part.to_string_lossy().starts_with("refused")))
+    path.file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("refused"))
 }
 
 #[test]
@@ -76,7 +80,8 @@ fn every_example_is_admitted_beside_its_neighbours_and_every_refused_one_refused
     let catalogs = manifests_in("catalog")?;
     assert!(catalogs.len() >= 3, "where are the catalogues?");
     let mut folders: BTreeMap<PathBuf, BTreeMap<PathBuf, Vec<Manifest>>> = BTreeMap::new();
-    for (path, manifests) in manifests_in("examples")? {
+    // Those of `examples/refused` are tried on a real API server, each as its writer.
+    for (path, manifests) in manifests_in("examples/quickstart")? {
         let folder = path.parent().unwrap_or(root()).to_owned();
         folders.entry(folder).or_default().insert(path, manifests);
     }
@@ -178,6 +183,51 @@ fn every_reason_is_explained_with_what_to_do() -> Result<(), String> {
     let reasons = explained.iter().filter(|word| word.chars().all(char::is_alphanumeric));
     let gone = reasons.filter(|word| !Reason::ALL.iter().any(|reason| reason.as_str() == **word));
     problems.extend(gone.map(|word| format!("{}: there is no reason `{word}`", named(&path))));
+    assert_none(&problems);
+    Ok(())
+}
+
+#[test]
+fn v9_every_reason_to_refuse_has_a_manifest_that_is_refused_for_it() -> Result<(), String> {
+    let files = refused::all()?;
+    let mut problems = vec![];
+    for reason in Reason::ALL {
+        let path = refused_example(*reason);
+        let file = files.iter().find(|file| file.path == path);
+        match (reason.class() == Class::Refusal, file) {
+            (true, None) => problems.push(format!("{path}: is missing, the example of `{reason}`")),
+            (false, Some(_)) => problems.push(format!("{path}: `{reason}` is no reason to refuse")),
+            (true, Some(file)) if file.reason != reason.as_str() => {
+                problems.push(format!(
+                    "{path}: says `{}`, and is the example of `{reason}`",
+                    file.reason
+                ));
+            }
+            _ => {}
+        }
+    }
+    for file in &files {
+        if !Reason::ALL.iter().any(|reason| refused_example(*reason) == file.path) {
+            problems.push(format!("{}: is not called after a reason", file.path));
+        }
+        if file.says.is_empty() || file.documents.is_empty() {
+            problems.push(format!(
+                "{}: has no document, or does not say what comes out",
+                file.path
+            ));
+        }
+        if file.writer != "platform" && !file.writer.contains('@') {
+            problems.push(format!(
+                "{}: `{}` is neither a user name nor the platform",
+                file.path, file.writer
+            ));
+        }
+        if file.deed == refused::Deed::Delete && file.documents.len() > 1 {
+            problems.push(format!("{}: deletes, and has more than one document", file.path));
+        }
+        let missing = file.given.iter().filter(|given| !given.exists());
+        problems.extend(missing.map(|given| format!("{}: there is no {}", file.path, given.display())));
+    }
     assert_none(&problems);
     Ok(())
 }

@@ -3,8 +3,23 @@
 
 use std::fmt;
 
+/// What kind of thing a reason says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// How an object stands that is as declared.
+    Standing,
+    /// What an object waits for: nobody need act.
+    Waiting,
+    /// A rule is broken: admission refuses it, and what is stored all the same has no effect.
+    Refusal,
+    /// Something got in the way that admission cannot foresee.
+    Trouble,
+    /// How a session ended.
+    Ending,
+}
+
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident = $rules:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident: $class:ident = $rules:literal,)+) => {
         /// Why, in one word. The list is closed: metrics and documentation count on it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
@@ -16,6 +31,11 @@ macro_rules! reasons {
             /// As it stands in conditions and answers.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What kind of thing it says.
+            pub fn class(self) -> Class {
+                match self { $(Self::$name => Class::$class,)+ }
             }
 
             /// The ids of the rules that it stands for, in words of the documentation.
@@ -33,117 +53,117 @@ macro_rules! reasons {
 
 reasons! {
     /// The object is in effect as declared.
-    InEffect = "",
+    InEffect: Standing = "",
     /// The object is as declared, and its state is Draft: it gives no access yet.
-    Draft = "T3, R6",
+    Draft: Standing = "T3, R6",
     /// The object is as declared, and its state is Inactive: it gives no access.
-    Inactive = "T3, R6, E8",
+    Inactive: Standing = "T3, R6, E8",
     /// The trial is over: the tenant acts as Inactive.
-    TrialExpired = "T5",
+    TrialExpired: Standing = "T5",
     /// The time is outside the employee's window: she counts as Inactive.
-    OutsideWindow = "E10",
+    OutsideWindow: Standing = "E10",
     /// The tenant is not Active: nobody has access in it.
-    TenantNotActive = "T3",
+    TenantNotActive: Standing = "T3",
     /// There is no Tenant of the namespace's name yet.
-    TenantNotFound = "T1",
+    TenantNotFound: Waiting = "T1",
     /// The tenant named as parent does not exist yet.
-    ParentNotFound = "T2",
+    ParentNotFound: Waiting = "T2",
     /// A role that the employee names does not exist yet.
-    RoleNotFound = "E1, E2",
+    RoleNotFound: Waiting = "E1, E2",
     /// A role that the employee names exists and is refused itself, so it has no effect.
-    RoleNotReady = "E8",
+    RoleNotReady: Waiting = "E8",
     /// The tenant has an application whose catalogue does not exist yet.
-    CatalogNotFound = "P1",
+    CatalogNotFound: Waiting = "P1",
     /// The session waits until the tenant consents.
-    AwaitingConsent = "I11",
+    AwaitingConsent: Waiting = "I11",
     /// What follows from the object is being written.
-    Progressing = "",
+    Progressing: Waiting = "",
     /// The API server refused what follows from the object.
-    ApplyFailed = "",
+    ApplyFailed: Trouble = "",
     /// The operator lacks a right that the role contains, so it cannot hand it out.
-    NotGrantable = "P6",
+    NotGrantable: Trouble = "P6",
     /// The stored object cannot be read as its kind.
-    InvalidSpec = "V11",
+    InvalidSpec: Refusal = "V11",
     /// The Tenant is not named like its namespace, or the namespace cannot be a tenant.
-    InvalidTenantName = "T1",
+    InvalidTenantName: Refusal = "T1",
     /// The parent is missing, superfluous or of the wrong type.
-    InvalidParent = "T2",
+    InvalidParent: Refusal = "T2",
     /// The tenants above one another form a circle.
-    ParentCycle = "T2",
+    ParentCycle: Refusal = "T2",
     /// There are more than eight levels of tenants.
-    HierarchyTooDeep = "T2",
+    HierarchyTooDeep: Refusal = "T2",
     /// The trial, window or another instant is impossible.
-    InvalidTime = "E10, I8",
+    InvalidTime: Refusal = "E10, I8",
     /// The state cannot be reached from the present one.
-    InvalidStateChange = "T3, R6",
+    InvalidStateChange: Refusal = "T3, R6",
     /// A field was changed that cannot change.
-    FieldCannotChange = "T2, E7, I8",
+    FieldCannotChange: Refusal = "T2, E7, I8",
     /// The tenant still has children, or is Active, and cannot be deleted.
-    TenantInUse = "T8",
+    TenantInUse: Refusal = "T8",
     /// A display name is empty, too long, or has a blank at an end.
-    InvalidDisplayName = "R1",
+    InvalidDisplayName: Refusal = "R1",
     /// A display name contains a character that it may not.
-    ForbiddenCharacter = "R2",
+    ForbiddenCharacter: Refusal = "R2",
     /// Another role of the tenant has the name.
-    NameTaken = "R3",
+    NameTaken: Refusal = "R3",
     /// The name belongs to Pimpernel itself.
-    NameReserved = "R3",
+    NameReserved: Refusal = "R3",
     /// The description is not plain text of at most 200 characters.
-    InvalidDescription = "R5",
+    InvalidDescription: Refusal = "R5",
     /// Active employees hold the role, so it cannot leave Active or be deleted.
-    RoleInUse = "R8",
+    RoleInUse: Refusal = "R8",
     /// An Active employee names a role that is not Active.
-    RoleNotActive = "E3, E5",
+    RoleNotActive: Refusal = "E3, E5",
     /// There are more than ten secondary roles.
-    TooManyRoles = "E2",
+    TooManyRoles: Refusal = "E2",
     /// A role is named twice.
-    DuplicateRole = "E2",
+    DuplicateRole: Refusal = "E2",
     /// Another employee of the tenant has the user name.
-    UsernameTaken = "E7",
+    UsernameTaken: Refusal = "E7",
     /// The user name is empty, too long, or Kubernetes' own.
-    InvalidUsername = "E7",
+    InvalidUsername: Refusal = "E7",
     /// The tenant does not have the application.
-    ApplicationNotEnabled = "T4",
+    ApplicationNotEnabled: Refusal = "T4",
     /// No catalogue knows the application, permission or action.
-    UnknownPermission = "P7",
+    UnknownPermission: Refusal = "P7",
     /// A granted action has no effect until what it requires is granted too.
-    RequirementMissing = "P3",
+    RequirementMissing: Waiting = "P3",
     /// The catalogue would hand out rights that no catalogue may.
-    ForbiddenRule = "P8",
+    ForbiddenRule: Refusal = "P8",
     /// The catalogue names an action that does not exist.
-    InvalidCatalog = "P2, P3",
+    InvalidCatalog: Refusal = "P2, P3",
     /// The person has no right to enter the tenant in this mode.
-    NotEntitled = "I2",
+    NotEntitled: Refusal = "I2",
     /// Nobody enters their own tenant.
-    OwnTenant = "I3",
+    OwnTenant: Refusal = "I3",
     /// The person has another open session.
-    SessionAlreadyOpen = "I3",
+    SessionAlreadyOpen: Refusal = "I3",
     /// The mode is switched off, by the tenant or for the whole cluster.
-    ModeDisabled = "I4",
+    ModeDisabled: Refusal = "I4",
     /// The tenant's state does not allow sessions of this mode.
-    TenantStateForbidsMode = "T3, I1",
+    TenantStateForbidsMode: Refusal = "T3, I1",
     /// The reason given for a session is too short or too long.
-    InvalidJustification = "I7",
+    InvalidJustification: Refusal = "I7",
     /// The session would be shorter or longer than allowed.
-    InvalidDuration = "I8",
+    InvalidDuration: Refusal = "I8",
     /// Too little time is left for a credential that ends on time.
-    TooLate = "I8, I10",
+    TooLate: Trouble = "I8, I10",
     /// The object names somebody else than the writer as impersonator, or somebody else stops the session.
-    NotTheImpersonator = "I9, I12",
+    NotTheImpersonator: Refusal = "I9, I12",
     /// The writer would hand out more than she has.
-    ExceedsCeiling = "R16",
+    ExceedsCeiling: Refusal = "R16",
     /// The writer would change her own roles, state or window, or those of the session's impersonator.
-    OwnEmployee = "E6, I5",
+    OwnEmployee: Refusal = "E6, I5",
     /// The session is open.
-    Open = "I6",
+    Open: Standing = "I6",
     /// The session was stopped by the impersonator or from inside.
-    Stopped = "I9",
+    Stopped: Ending = "I9",
     /// The session reached its end.
-    Expired = "I8, I9",
+    Expired: Ending = "I8, I9",
     /// The session ended because its ground went: the right, the tenant's state, or the mode.
-    Withdrawn = "I9",
+    Withdrawn: Ending = "I9",
     /// The operator does not know enough yet to judge.
-    NotReadyYet = "V8",
+    NotReadyYet: Trouble = "V8",
 }
 
 impl fmt::Display for Reason {

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod cast;
 pub mod library;
 pub mod loose;
+pub mod refused;
 pub mod rest;
 pub mod session;
 pub mod state;
