@@ -28,10 +28,14 @@ pub const FIELD_MANAGER: &str = "pimpernel";
 const DIGEST: &str = "pimpernel.dev/applied";
 
 /// The admission policies, one file for each concern.
-pub const POLICIES: [(&str, &str); 8] = [
+pub const POLICIES: [(&str, &str); 9] = [
     ("derived-objects", include_str!("../../policies/derived-objects.yaml")),
     ("impersonator", include_str!("../../policies/impersonator.yaml")),
     ("lifetime", include_str!("../../policies/lifetime.yaml")),
+    (
+        "sessions-namespace",
+        include_str!("../../policies/sessions-namespace.yaml"),
+    ),
     ("status", include_str!("../../policies/status.yaml")),
     ("tenant-deletion", include_str!("../../policies/tenant-deletion.yaml")),
     ("tenant-fields", include_str!("../../policies/tenant-fields.yaml")),

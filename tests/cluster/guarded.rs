@@ -7,6 +7,9 @@ use crate::common::{SESSIONS, World};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+#[path = "guarded/of_sessions.rs"]
+mod of_sessions;
+
 const ROLE: &str = "rbac.Role lsp-paris/pimpernel:role:team-lead";
 const BINDING: &str = "rbac.RoleBinding lsp-paris/pimpernel:role:team-lead:b";
 
@@ -123,49 +126,6 @@ async fn derived_objects_are_written_by_pimpernel_alone() -> Result<()> {
             .await?,
         "the stranger came in"
     );
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_sessions_objects_are_pimpernels_but_for_the_emergency_exit() -> Result<()> {
-    let stage = Stage::set(World::start().await?).await?;
-    let admin = &stage.admin;
-    let spec = format!("{{mode: Support, impersonator: {MARGUERITE}, reason: He cannot save his skill}}");
-    stage
-        .caller(MARGUERITE)
-        .create(&object("Impersonation lsp-paris/case", &spec))
-        .await?
-        .object()?;
-    let session = stage
-        .says("Impersonation lsp-paris/case", "Active", "True", "Open")
-        .await?;
-    let uid = session["metadata"]["uid"].as_str().context("a UID")?;
-    for kind in ["ServiceAccount", "Secret", "rbac.Role", "rbac.RoleBinding"] {
-        let which = format!("{kind} {SESSIONS}/impersonated-admin-{uid}");
-        refused(&which, &admin.delete(&which).await?, "belongs to Pimpernel")?;
-        let mark = json!({"metadata": {"annotations": {"pimpernel.dev/session-end": "2036-01-01T00:00:00Z"}}});
-        refused(&which, &admin.merge(&which, &mark).await?, "belongs to Pimpernel")?;
-    }
-    let readable = json!({"subjects": bound_to("x")["subjects"]});
-    let reading = format!("rbac.RoleBinding {SESSIONS}/impersonated-admin-{uid}");
-    refused(
-        "another reader",
-        &admin.merge(&reading, &readable).await?,
-        "belongs to Pimpernel",
-    )?;
-    stage.world.kill_operator()?;
-    let exit = format!("rbac.RoleBinding lsp-paris/pimpernel:session:{uid}");
-    admin
-        .delete(&exit)
-        .await?
-        .object()
-        .context("the emergency exit, with the operator dead")?;
-    ensure!(admin.get(&exit).await?.code == 404, "the session's binding is gone");
-    stage.world.start_operator()?;
-    stage
-        .says("Impersonation lsp-paris/case", "Active", "False", "Withdrawn")
-        .await?;
-    ensure!(admin.get(&exit).await?.code == 404, "the session's binding is back");
     Ok(())
 }
 

@@ -303,6 +303,7 @@ fn path(which: &str) -> Result<String> {
         "Namespace" => ("/api/v1", "namespaces"),
         "Secret" => ("/api/v1", "secrets"),
         "ServiceAccount" => ("/api/v1", "serviceaccounts"),
+        "Pod" => ("/api/v1", "pods"),
         "Event" => ("/api/v1", "events"),
         "ConfigMap" => ("/api/v1", "configmaps"),
         "ValidatingWebhookConfiguration" => (
