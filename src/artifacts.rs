@@ -99,6 +99,9 @@ fn everywhere() -> Vec<Rule> {
     let write = ["create", "delete", "get", "list", "patch", "watch"];
     rules.extend(["roles", "rolebindings"].map(|kind| Rule::new("rbac.authorization.k8s.io", kind, &write)));
     rules.push(Rule::new("events.k8s.io", "events", &["create", "patch"]));
+    let definitions = |rule: Rule, kind: &&str| rule.only(&format!("{kind}.{}", api::GROUP));
+    let definition = Rule::new("apiextensions.k8s.io", "customresourcedefinitions", &["get"]);
+    rules.push(kinds.iter().fold(definition, definitions));
     let admission = [
         "validatingwebhookconfigurations",
         "validatingadmissionpolicies",

@@ -13,10 +13,10 @@ mod common;
 
 #[path = "cluster/always_ends.rs"]
 mod always_ends;
-#[path = "cluster/commits.rs"]
-mod commits;
 #[path = "cluster/crash.rs"]
 mod crash;
+#[path = "cluster/definitions.rs"]
+mod definitions;
 #[path = "cluster/deletion.rs"]
 mod deletion;
 #[path = "cluster/examples.rs"]

@@ -1,8 +1,10 @@
 //! Fetch: watches everything that is judged and everything that follows from it, folds one change after another into the
 //! directory, publishes it, and wakes whom a change can touch. Nothing is judged before every list is complete, and while
-//! a list is read anew, what it has not shown yet stays (invariant V8).
+//! a list is read anew, what it has not shown yet stays (invariant V8). The one list that need not be read is that of a
+//! kind whose definition was deleted, and with it every object of the kind.
 
 use super::context::Context;
+use super::error;
 use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants, key_of, name_of};
 use super::wire::Derived;
 use crate::policy::children::{Child, ChildId, ChildKind, DERIVED, SESSION_END, SESSION_UID};
@@ -13,6 +15,7 @@ use futures::{StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1 as rbac;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
@@ -38,6 +41,10 @@ const SOURCES: usize = Kind::ALL.len() + 4;
 enum Note {
     Restart,
     Complete,
+    /// The API server does not serve the kind.
+    Unserved,
+    /// Nor is the kind defined any more.
+    Undefined,
     Seen(Box<Fact>, bool),
     Gone(Name, u64),
 }
@@ -93,6 +100,11 @@ impl Gather {
     fn take(&mut self, source: Source, note: Note, context: &Context, woken: &mut BTreeSet<Key>) {
         match note {
             Note::Restart => drop(self.listing.insert(source, BTreeSet::new())),
+            Note::Unserved => {}
+            Note::Undefined => {
+                self.take(source, Note::Restart, context, woken);
+                self.take(source, Note::Complete, context, woken);
+            }
             Note::Complete => {
                 let listed = self.listing.remove(&source).unwrap_or_default();
                 let known = self.known.entry(source).or_default();
@@ -232,12 +244,34 @@ fn sources(context: &Context) -> SelectAll<Notes> {
 fn declared<D: Declared>(client: &kube::Client, settings: &Arc<Settings>) -> Notes {
     let api: Api<DeserializeGuard<D::Wire>> = Api::all(client.clone());
     let settings = settings.clone();
-    notes(
+    let notes = notes(
         api,
         watcher::Config::default(),
         Source::Declared(D::KIND),
         move |DeserializeGuard(object)| Some(read::<D>(object, &settings)),
-    )
+    );
+    let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let notes = notes.then(move |(source, note)| {
+        let definitions = definitions.clone();
+        async move {
+            let undefined = matches!(note, Note::Unserved) && is_undefined::<D>(&definitions).await;
+            (source, if undefined { Note::Undefined } else { note })
+        }
+    });
+    notes.boxed()
+}
+
+/// Whether a kind is defined no more. The definition itself is asked for, since an API server may for a while, or for
+/// good, not serve what is defined, and the objects are there all the same.
+async fn is_undefined<D: Declared>(definitions: &Api<CustomResourceDefinition>) -> bool {
+    let name = format!("{}.{}", D::Wire::plural(&()), D::Wire::group(&()));
+    match definitions.get_metadata_opt(&name).await {
+        Ok(definition) => definition.is_none(),
+        Err(error) => {
+            tracing::warn!(definition = name, %error, "cannot tell whether the kind is still defined");
+            false
+        }
+    }
 }
 
 fn derived<K>(api: Api<K>) -> Notes
@@ -272,6 +306,11 @@ where
             Ok(watcher::Event::InitApply(object)) => fact(object).map(|fact| Note::Seen(Box::new(fact), true)),
             Ok(watcher::Event::Apply(object)) => fact(object).map(|fact| Note::Seen(Box::new(fact), false)),
             Ok(watcher::Event::Delete(object)) => Some(Note::Gone(name_of(object.meta()), version_of(object.meta()))),
+            Err(watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error))
+                if error::is_gone(&error) =>
+            {
+                Some(Note::Unserved)
+            }
             Err(_) => None,
         };
         std::future::ready(note.map(|note| (source, note)))

@@ -152,7 +152,6 @@ impl Manifest {
             subject,
             user: user.into(),
             bounded: false,
-            ordering: None,
         })
     }
 }

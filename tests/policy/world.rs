@@ -274,7 +274,6 @@ impl World {
             subject,
             user: user.into(),
             bounded: false,
-            ordering: None,
         };
         admission::admit(&request, &self.directory, self.now)
     }
