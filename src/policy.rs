@@ -17,6 +17,7 @@ pub mod entitlement;
 pub mod forbidden;
 pub mod impersonation;
 pub mod name;
+pub mod ordering;
 pub mod plan;
 pub mod role;
 pub mod status;

@@ -13,6 +13,8 @@ mod common;
 
 #[path = "cluster/always_ends.rs"]
 mod always_ends;
+#[path = "cluster/commits.rs"]
+mod commits;
 #[path = "cluster/crash.rs"]
 mod crash;
 #[path = "cluster/definitions.rs"]

@@ -27,6 +27,8 @@ mod inside;
 mod lasting;
 #[path = "policy/mending.rs"]
 mod mending;
+#[path = "policy/ordering.rs"]
+mod ordering;
 #[path = "policy/permissions.rs"]
 mod permissions;
 #[path = "policy/rivals.rs"]

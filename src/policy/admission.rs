@@ -5,7 +5,7 @@
 use super::directory::{Directory, Meta};
 use super::name::Name;
 use super::verdict::{Reason, Violation, Violations};
-use super::{access, catalog, ceiling, employee, impersonation, role, tenant};
+use super::{access, catalog, ceiling, employee, impersonation, ordering, role, tenant};
 use crate::api;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -50,6 +50,8 @@ pub struct Request {
     pub user: Arc<str>,
     /// Whether the writer may hand out no more than she has (R16): whoever has not verb `escalate` on roles.
     pub bounded: bool,
+    /// The value of the object's annotation [`ordering::ANNOTATION`]; of a deletion, that of the stored one.
+    pub ordering: Option<Arc<str>>,
 }
 
 /// The answer.
@@ -59,11 +61,13 @@ pub struct Answer {
     pub violations: Violations,
     /// What the writer should know all the same.
     pub warnings: Vec<String>,
+    /// What the writer of a refused object could do besides.
+    pub hints: Vec<String>,
 }
 
 /// Judges a request.
 pub fn admit(request: &Request, directory: &Directory, now: Timestamp) -> Answer {
-    let mut answer = about_objects(request, directory, now);
+    let mut answer = ordering::settle(about_objects(request, directory, now), request.ordering.as_deref());
     answer.violations.extend(about_writer(request, directory, now));
     answer
 }
@@ -132,7 +136,7 @@ fn judge<S, T>(
     let Some(new) = &change.new else {
         return Answer {
             violations: deletion(),
-            warnings: vec![],
+            ..Answer::default()
         };
     };
     let wrong = |(object, mut violations): (T, Violations)| {
@@ -149,6 +153,7 @@ fn judge<S, T>(
     Answer {
         violations: violations.into_iter().filter(|violation| !known(violation)).collect(),
         warnings: warnings(&object),
+        hints: vec![],
     }
 }
 
@@ -170,7 +175,7 @@ fn session(
                 Err(violations) => {
                     return Answer {
                         violations,
-                        warnings: vec![],
+                        ..Answer::default()
                     };
                 }
             };

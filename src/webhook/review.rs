@@ -6,6 +6,7 @@
 use super::configuration::{BOUNDED_PATH, PATH};
 use crate::controllers::clock::ServerClock;
 use crate::policy::admission::{Answer, Change, Request, Subject, admit};
+use crate::policy::ordering::ANNOTATION;
 use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation};
 use crate::telemetry::{Metrics, Verdict};
 use axum::Router;
@@ -90,7 +91,10 @@ fn answer(
                 response,
                 request,
                 (503, "ServiceUnavailable"),
-                &[Violation::whole(Reason::NotReadyYet, "", message)],
+                &Answer {
+                    violations: vec![Violation::whole(Reason::NotReadyYet, "", message)],
+                    ..Answer::default()
+                },
             ),
             Verdict::Failed,
         );
@@ -99,13 +103,13 @@ fn answer(
         Some(Ok(question)) => admit(&question, &directory, now),
         Some(Err(violation)) => Answer {
             violations: vec![violation],
-            warnings: vec![],
+            ..Answer::default()
         },
         None => {
             let message = format!("kind `{}` is not one that is judged here", request.kind.kind);
             Answer {
                 violations: vec![Violation::whole(Reason::InvalidSpec, "kind", message)],
-                warnings: vec![],
+                ..Answer::default()
             }
         }
     };
@@ -121,10 +125,7 @@ fn answer(
     } else {
         (422, "Invalid")
     };
-    (
-        refused(response, request, answered, &answer.violations),
-        Verdict::Refused,
-    )
+    (refused(response, request, answered, &answer), Verdict::Refused)
 }
 
 /// Whether it is the writer who may not, rather than the object that is wrong.
@@ -144,7 +145,11 @@ fn refused(
     mut response: AdmissionResponse,
     request: &AdmissionRequest<DynamicObject>,
     (code, reason): (u16, &str),
-    violations: &[Violation],
+    Answer {
+        violations,
+        warnings: _,
+        hints,
+    }: &Answer,
 ) -> AdmissionResponse {
     let line = |violation: &Violation| {
         if violation.field.is_empty() {
@@ -159,6 +164,7 @@ fn refused(
         0 => {}
         more => lines.push(format!("and {more} more")),
     }
+    lines.extend(hints.iter().cloned());
     let message = lines.join("\n");
     let causes = listed
         .map(|violation| StatusCause {
@@ -201,7 +207,18 @@ fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind, bounded: bool
         subject,
         user,
         bounded,
+        ordering: ordering(request),
     })
+}
+
+/// What the object says of the order in which it may come; of a deletion, the stored one.
+fn ordering(request: &AdmissionRequest<DynamicObject>) -> Option<Arc<str>> {
+    let written = request
+        .object
+        .as_ref()
+        .filter(|_| request.operation != Operation::Delete);
+    let annotations = written.or(request.old_object.as_ref())?.metadata.annotations.as_ref()?;
+    annotations.get(ANNOTATION).map(|value| value.as_str().into())
 }
 
 /// The request names no object when many are deleted at once, or when the API server is to find the name: the object does.

@@ -3,14 +3,14 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use k8s_openapi::api::rbac::v1 as rbac;
 use kube::api::{Api, Patch, PatchParams};
 use pimpernel::api;
 use pimpernel_launcher::wait;
 use serde_json::{Value, json};
 
-use crate::common::{PATIENCE, World, condition, may, says, until};
+use crate::common::{PATIENCE, World, condition, eventually_may, may, says, until};
 
 const BINDING: &str = "pimpernel:role:team-lead:b";
 
@@ -107,19 +107,6 @@ async fn is_undone(world: &World, (deed, patch): (&str, &str)) -> Result<()> {
 /// What the operator answers for.
 fn essence(binding: &rbac::RoleBinding) -> Value {
     json!([binding.metadata.labels, binding.role_ref, binding.subjects])
-}
-
-/// The API server's own rules see a change of bindings a moment after it was answered.
-async fn eventually_may(client: &kube::Client, user: &str, right: (&str, &str, &str), wanted: bool) -> Result<()> {
-    let began = Instant::now();
-    while may(client, user, right).await? != wanted {
-        ensure!(
-            began.elapsed() < PATIENCE,
-            "that `{user}` may {right:?} is never {wanted}"
-        );
-        tokio::task::yield_now().await;
-    }
-    Ok(())
 }
 
 /// Does as the administrator what the admission policies refuse, which the operator puts back in place meanwhile.

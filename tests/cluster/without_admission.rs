@@ -6,7 +6,7 @@ use crate::common::cast::{DEWHURST, Stage};
 use crate::common::library;
 use crate::common::loose::{Looseness, definitions};
 use crate::common::rest::{name_of, object, told};
-use crate::common::{PATIENCE, SESSIONS, Wish, World, may};
+use crate::common::{PATIENCE, SESSIONS, Wish, World, eventually_may, may};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::time::Instant;
@@ -170,16 +170,7 @@ async fn derived_from(owner: &Value, stage: &Stage) -> Result<Vec<String>> {
 }
 
 async fn granted((user, verb, resource, namespace): &Right, wanted: bool, stage: &Stage) -> Result<()> {
-    let began = Instant::now();
-    while may(&stage.world.client(), user, (verb, resource, namespace)).await? != wanted {
-        ensure!(
-            began.elapsed() < PATIENCE,
-            "`{user}` may {verb} {resource} in {namespace}: not {wanted}"
-        );
-        // A review is an answer of the moment and cannot be watched.
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    Ok(())
+    eventually_may(&stage.world.client(), user, (verb, resource, namespace), wanted).await
 }
 
 /// Somebody else gets a right afterwards, by way of a role that others hold too: what came before has been looked at then.

@@ -31,6 +31,7 @@ pub async fn admit(admin: &Caller, object: &Value, now: Timestamp) -> Result<Ans
         subject,
         user: "anybody".into(),
         bounded: false,
+        ordering: None,
     };
     Ok(admission::admit(&request, &directory, now))
 }

@@ -328,6 +328,20 @@ pub async fn may(client: &Client, user: &str, (verb, resource, namespace): (&str
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
+/// Waits until a user may do that, or may not: the API server's own rules see a change of bindings a moment later.
+pub async fn eventually_may(client: &Client, user: &str, right: (&str, &str, &str), wanted: bool) -> Result<()> {
+    let began = Instant::now();
+    while may(client, user, right).await? != wanted {
+        ensure!(
+            began.elapsed() < PATIENCE,
+            "that `{user}` may {right:?} is never {wanted}"
+        );
+        // A review is an answer of the moment and cannot be watched.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
 /// That an object is there, or is not.
 pub fn exists<K>(wanted: bool) -> impl Condition<K> {
     move |object: Option<&K>| object.is_some() == wanted

@@ -152,6 +152,7 @@ impl Manifest {
             subject,
             user: user.into(),
             bounded: false,
+            ordering: None,
         })
     }
 }

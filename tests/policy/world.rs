@@ -274,6 +274,7 @@ impl World {
             subject,
             user: user.into(),
             bounded: false,
+            ordering: None,
         };
         admission::admit(&request, &self.directory, self.now)
     }

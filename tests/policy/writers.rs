@@ -16,6 +16,7 @@ fn write(world: &World, name: &str, subject: Subject, (user, bounded): (&str, bo
         subject,
         user: user.into(),
         bounded,
+        ordering: None,
     };
     admit(&request, &world.directory, at(NOW))
 }
