@@ -37,8 +37,8 @@ pub struct Decision<S> {
     pub children: Vec<children::Child>,
     /// What the condition Ready says.
     pub standing: verdict::Standing,
-    /// For a session: whether it is open, why, and as a sentence.
-    pub active: Option<(bool, Reason, String)>,
+    /// What is said besides.
+    pub further: Option<verdict::Further>,
     /// The rest of the status.
     pub status: S,
     /// The next instant at which the answer changes by itself.

@@ -13,6 +13,8 @@ mod common;
 
 #[path = "cluster/always_ends.rs"]
 mod always_ends;
+#[path = "cluster/by_itself.rs"]
+mod by_itself;
 #[path = "cluster/commits.rs"]
 mod commits;
 #[path = "cluster/crash.rs"]

@@ -191,7 +191,12 @@ fn the_worlds_are_not_trivial() {
         let world = build(&ops);
         rights += world.rights(world.now).len();
         let decisions = world.decisions(world.now);
-        let open = |outcome: &&Outcome| outcome.active.as_ref().is_some_and(|(open, ..)| *open);
+        let open = |outcome: &&Outcome| {
+            outcome
+                .further
+                .as_ref()
+                .is_some_and(|told| told.type_ == "Active" && told.holds)
+        };
         sessions += decisions.values().filter(open).count();
         refused += decisions
             .values()

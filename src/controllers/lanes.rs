@@ -2,9 +2,11 @@
 //! panics, hangs or fails is tried again and stops nobody (invariant V13).
 
 use super::context::Context;
+use super::queue::Turn;
 use super::reconcile::reconcile;
 use crate::policy::{Key, Kind};
 use crate::telemetry::Outcome;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -47,10 +49,12 @@ async fn lane(context: Arc<Context>, kind: Kind, workers: usize, mut shutdown: w
             _ = shutdown.wait_for(|asked| *asked) => None,
             next = next => next,
         };
-        let Some((permit, key)) = next else { break };
+        let Some((permit, Turn { key, awaited })) = next else {
+            break;
+        };
         let context = context.clone();
         tokio::spawn(async move {
-            look(&key, &context).await;
+            look(&key, awaited, &context).await;
             drop(permit);
         });
     }
@@ -58,7 +62,7 @@ async fn lane(context: Arc<Context>, kind: Kind, workers: usize, mut shutdown: w
     let _ = permits.acquire_many(all).await;
 }
 
-async fn look(key: &Key, context: &Arc<Context>) {
+async fn look(key: &Key, awaited: Option<Timestamp>, context: &Arc<Context>) {
     let began = Instant::now();
     let task = {
         let (key, context) = (key.clone(), context.clone());
@@ -68,6 +72,9 @@ async fn look(key: &Key, context: &Arc<Context>) {
         Ok(Ok(Ok(wake_at))) => {
             context.lane(key.kind).done(key, wake_at);
             context.metrics.reconciled(key.kind, Outcome::Done, began.elapsed());
+            if let (Some(awaited), Some(now)) = (awaited, context.clock.now()) {
+                context.metrics.turned(key.kind, now.duration_since(awaited));
+            }
             return;
         }
         Ok(Ok(Err(error))) => {

@@ -19,10 +19,20 @@ pub struct Queue {
     changed: Notify,
 }
 
+/// A key whose turn it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// What to look at.
+    pub key: Key,
+    /// The instant for which it was awaited, if it is that which brings the turn and not a change.
+    pub awaited: Option<Timestamp>,
+}
+
 #[derive(Default)]
 struct Inner {
     due: HashMap<Key, Timestamp>,
     order: BTreeSet<(Timestamp, Key)>,
+    awaited: HashMap<Key, Timestamp>,
     running: HashMap<Key, Option<Timestamp>>,
     failures: HashMap<Key, u32>,
 }
@@ -45,7 +55,7 @@ impl Queue {
     }
 
     /// The next key that is due; waits until there is one.
-    pub async fn next(&self, clock: &ServerClock) -> Key {
+    pub async fn next(&self, clock: &ServerClock) -> Turn {
         loop {
             let now = clock.now();
             let sleep = {
@@ -55,7 +65,8 @@ impl Queue {
                         inner.order.pop_first();
                         inner.due.remove(&key);
                         inner.running.insert(key.clone(), None);
-                        return key;
+                        let awaited = inner.awaited.remove(&key).filter(|awaited| *awaited == at);
+                        return Turn { key, awaited };
                     }
                     (Some((at, _)), Some(now)) => Duration::try_from(at.duration_since(now))
                         .unwrap_or_default()
@@ -72,6 +83,9 @@ impl Queue {
         let mut inner = self.inner();
         inner.failures.remove(key);
         let again = inner.running.remove(key).flatten();
+        if let Some(at) = wake_at {
+            inner.awaited.insert(key.clone(), at);
+        }
         if let Some(at) = earliest(again, wake_at) {
             inner.schedule(key.clone(), at);
         }

@@ -66,7 +66,7 @@ async fn report<D: Declared>(
     let stamp = (previous.conditions(), now);
     let conditions = conditions(
         &decision.standing,
-        decision.active.as_ref(),
+        decision.further.as_ref(),
         applied,
         entry.meta.generation,
         stamp,

@@ -210,7 +210,7 @@ pub fn decide(entry: &Entry<Catalog>) -> Decision<PermissionCatalogStatus> {
     Decision {
         children: vec![],
         standing: Standing::of(violations, vec![], ready),
-        active: None,
+        further: None,
         status: PermissionCatalogStatus::default(),
         wake_at: None,
     }

@@ -261,7 +261,7 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
             return Decision {
                 children: vec![],
                 standing,
-                active: None,
+                further: None,
                 status: EmployeeStatus::default(),
                 wake_at: None,
             };
@@ -276,7 +276,7 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
             missing(name, employee, directory, now),
             reason(name, employee, directory, now),
         ),
-        active: None,
+        further: None,
         status: EmployeeStatus {
             roles: roles.iter().map(ToString::to_string).collect(),
             secondary_roles: i64::try_from(employee.secondary.len()).ok(),

@@ -5,7 +5,7 @@ use super::Decision;
 use super::children::Observations;
 use super::directory::{Directory, Entry};
 use super::name::{Folded, Name};
-use super::verdict::{Reason, Standing, Violation, Violations};
+use super::verdict::{Further, Reason, Standing, Violation, Violations};
 use crate::api::{self, ImpersonationStatus, Mode};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -219,7 +219,12 @@ pub fn decide(
     Decision {
         children,
         standing,
-        active: Some(active),
+        further: Some(Further {
+            type_: "Active",
+            holds: active.0,
+            reason: active.1,
+            message: active.2,
+        }),
         status,
         wake_at: grounds::next_change(name, entry, directory, now),
     }

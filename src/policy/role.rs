@@ -198,7 +198,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             return Decision {
                 children: vec![],
                 standing,
-                active: None,
+                further: None,
                 status: RoleStatus::default(),
                 wake_at: None,
             };
@@ -228,7 +228,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             missing(name, pending, directory),
             reason(name, role, directory, now),
         ),
-        active: None,
+        further: None,
         status: status(name, &actions, directory, now),
         wake_at: super::earliest(wake_at, tenant::wake_at(&name.namespace, directory, now)),
     }

@@ -1,7 +1,7 @@
 //! Conditions: how a judgement, and what came of writing it, is told. They are recomputed in full each time; only the time
 //! of a transition is carried over.
 
-use super::verdict::{Reason, Standing, Violation};
+use super::verdict::{Further, Reason, Standing, Violation};
 use crate::api::{Condition, ConditionStatus};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,7 +21,7 @@ pub enum Applied {
 /// The conditions of an object of `generation`, stamped with `now` where they changed.
 pub fn conditions(
     standing: &Standing,
-    active: Option<&(bool, Reason, String)>,
+    further: Option<&Further>,
     applied: &Applied,
     generation: i64,
     stamp: (&[Condition], Timestamp),
@@ -39,8 +39,8 @@ pub fn conditions(
         _ if !ready => told.push(("Reconciling", true, reason, message)),
         _ => {}
     }
-    if let Some((open, reason, message)) = active {
-        told.push(("Active", *open, *reason, message.clone()));
+    if let Some(further) = further {
+        told.push((further.type_, further.holds, further.reason, further.message.clone()));
     }
     let (previous, now) = stamp;
     told.into_iter()

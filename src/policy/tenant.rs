@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+mod report;
+
 /// How many levels of tenants there may be (T2).
 pub const MAX_LEVELS: usize = 8;
 /// The application that every tenant has (T4).
@@ -33,6 +35,8 @@ pub struct Tenant {
     pub state: LifecycleState,
     /// What it has, `admin` included.
     pub applications: BTreeSet<String>,
+    /// How many Active employees it is meant for.
+    pub user_cap: Option<i64>,
     /// When its trial ends.
     pub trial_end: Option<Timestamp>,
     /// The modes of session that it allows (I4).
@@ -91,6 +95,7 @@ pub(super) fn read(name: &Name, spec: &api::TenantSpec, settings: &Settings) -> 
             .chain([ADMIN])
             .map(str::to_owned)
             .collect(),
+        user_cap: spec.user_cap,
         trial_end: spec.trial.as_ref().map(|trial| trial.expires_at.0),
         modes: switches
             .into_iter()
@@ -245,11 +250,16 @@ pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Ti
     } else {
         children(name, entry, directory, now)
     };
+    let status = report::counts(name, directory, now);
     Decision {
         children,
-        standing: Standing::of(violations, missing(tenant, directory), reason(tenant, now)),
-        active: None,
-        status: counts(name, directory, now),
+        standing: Standing::of(
+            violations,
+            report::missing(tenant, directory),
+            report::reason(tenant, now),
+        ),
+        further: report::crowded(tenant, &status),
+        status,
         wake_at: [
             tenant.trial_end.filter(|end| *end > now),
             employee::next_change(&name.namespace, directory, now),
@@ -263,53 +273,9 @@ fn nothing(standing: Standing) -> Decision<TenantStatus> {
     Decision {
         children: vec![],
         standing,
-        active: None,
+        further: None,
         status: TenantStatus::default(),
         wake_at: None,
-    }
-}
-
-fn missing(tenant: &Tenant, directory: &Directory) -> Vec<(Reason, String)> {
-    let parent = tenant
-        .parent
-        .iter()
-        .filter(|parent| directory.tenant_entry(&Name::tenant(parent)).is_none());
-    let parent = parent.map(|parent| {
-        (
-            Reason::ParentNotFound,
-            format!("the parent `{parent}` does not exist yet"),
-        )
-    });
-    let catalogs = tenant
-        .applications
-        .iter()
-        .filter(|application| directory.catalog(application).is_none());
-    let catalogs = catalogs.map(|application| {
-        (
-            Reason::CatalogNotFound,
-            format!("the catalogue of application `{application}` does not exist yet"),
-        )
-    });
-    parent.chain(catalogs).collect()
-}
-
-fn reason(tenant: &Tenant, now: Timestamp) -> (Reason, String) {
-    if expired(tenant, now) {
-        return (
-            Reason::TrialExpired,
-            "The trial is over: the tenant acts as Inactive".to_owned(),
-        );
-    }
-    match tenant.state {
-        LifecycleState::Active => (Reason::InEffect, "The tenant is Active".to_owned()),
-        LifecycleState::Draft => (
-            Reason::Draft,
-            "The tenant is Draft: its employees have no access yet".to_owned(),
-        ),
-        LifecycleState::Inactive => (
-            Reason::Inactive,
-            "The tenant is Inactive: its employees have no access".to_owned(),
-        ),
     }
 }
 
@@ -352,36 +318,4 @@ fn impersonator_rules() -> Vec<Rule> {
         ),
         Rule::new(api::GROUP, "tenants", &["get", "list", "watch"]),
     ]
-}
-
-fn counts(name: &Name, directory: &Directory, now: Timestamp) -> TenantStatus {
-    let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-    let employees = directory.employees_in(&name.namespace).count();
-    let active = directory
-        .employees_in(&name.namespace)
-        .filter(|(_, e)| employee::counts_as_active(e, now))
-        .count();
-    let roles = directory.roles_in(&name.namespace).count();
-    let in_use =
-        |entry: &Entry<super::role::Role>| entry.spec.as_ref().is_ok_and(|r| r.state == LifecycleState::Active);
-    let active_roles = directory
-        .roles_in(&name.namespace)
-        .filter(|(_, role)| in_use(role))
-        .count();
-    let open = directory
-        .sessions_in(&name.namespace)
-        .filter(|(_, s)| directory.account(&s.meta.uid).is_some() && s.meta.ended.is_none());
-    TenantStatus {
-        employees: Some(api::ActivityCount {
-            active: count(active),
-            inactive: count(employees - active),
-        }),
-        roles: Some(api::RoleCount {
-            active: count(active_roles),
-            other: count(roles - active_roles),
-        }),
-        open_sessions: Some(count(open.count())),
-        children: Some(count(directory.children(&name.name).count())),
-        ..TenantStatus::default()
-    }
 }

@@ -62,6 +62,8 @@ reasons! {
     TrialExpired: Standing = "T5",
     /// The time is outside the employee's window: she counts as Inactive.
     OutsideWindow: Standing = "E10",
+    /// More employees are Active than the tenant's cap; nobody is blocked.
+    UserCapExceeded: Standing = "T6",
     /// The tenant is not Active: nobody has access in it.
     TenantNotActive: Standing = "T3",
     /// There is no Tenant of the namespace's name yet.
@@ -237,6 +239,19 @@ pub(super) fn strict<T>((object, violations): (T, Violations)) -> Result<T, Viol
     } else {
         Err(violations)
     }
+}
+
+/// What an object says besides whether it is Ready, before it is stamped with a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Further {
+    /// The type of the condition.
+    pub type_: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+    /// Why.
+    pub reason: Reason,
+    /// Why, as a sentence.
+    pub message: String,
 }
 
 /// What the conditions of an object say, before they are stamped with a time.

@@ -111,6 +111,7 @@ pub struct Metrics {
 struct Series {
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_duration: Histograms<KindLabel>,
+    deadline_lateness: Histograms<KindLabel>,
     webhook_requests: Family<ReviewLabels, Counter>,
     webhook_duration: Histogram,
     open_sessions: Gauges<i64, std::sync::atomic::AtomicI64>,
@@ -133,6 +134,7 @@ impl Metrics {
         let series = Series {
             reconciles: Family::default(),
             reconcile_duration: Family::new_with_constructor(|| Histogram::new(WORK_SECONDS)),
+            deadline_lateness: Family::new_with_constructor(|| Histogram::new(LATENESS_SECONDS)),
             webhook_requests: Family::default(),
             webhook_duration: Histogram::new(WORK_SECONDS),
             open_sessions: Family::default(),
@@ -163,6 +165,14 @@ impl Metrics {
             .reconcile_duration
             .get_or_create(&KindLabel { kind })
             .observe(took.as_secs_f64());
+    }
+
+    /// An object that changes by itself at some instant was reconciled, so long after that instant.
+    pub fn turned(&self, kind: Kind, late: SignedDuration) {
+        self.series
+            .deadline_lateness
+            .get_or_create(&KindLabel { kind })
+            .observe(late.as_secs_f64().max(0.0));
     }
 
     /// The webhook has answered.
@@ -233,6 +243,12 @@ impl Series {
             "Time from the start of a reconcile to its end, writes included",
             Unit::Seconds,
             self.reconcile_duration.clone(),
+        );
+        registry.register_with_unit(
+            "deadline_lateness",
+            "Time from the instant at which an object changes by itself to the end of its reconcile",
+            Unit::Seconds,
+            self.deadline_lateness.clone(),
         );
         registry.register(
             "webhook_requests",

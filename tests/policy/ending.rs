@@ -19,7 +19,7 @@ fn decide(world: &World, observed: &Observations) -> (Vec<Child>, Option<Reason>
     let name = Name::new("lsp-paris", "call-1792");
     let entry = world.directory.session(&name).unwrap();
     let decision = impersonation::decide(&name, entry, observed, &world.directory, at(NOW));
-    (decision.children, decision.active.map(|(_, reason, _)| reason))
+    (decision.children, decision.further.map(|told| told.reason))
 }
 
 fn observed(children: &[Child]) -> Observations {

@@ -36,7 +36,10 @@ fn over(world: &World, reason: Reason, when: &str) {
     let outcome = decided(world);
     assert_eq!(ready(&outcome), ("ready", reason));
     assert_eq!(outcome.children, vec![]);
-    assert_eq!(outcome.active.map(|(open, why, _)| (open, why)), Some((false, reason)));
+    assert_eq!(
+        outcome.further.map(|told| (told.holds, told.reason)),
+        Some((false, reason))
+    );
     assert_eq!(
         (&outcome.status["endTime"], &outcome.status["endReason"]),
         (&json!(when), &json!(reason.as_str()))
@@ -67,7 +70,8 @@ fn i6_the_banner_is_word_for_word() {
     assert_eq!(world.request("lsp-paris", support()).warnings, [banner]);
     let outcome = decided(&open(support()));
     assert_eq!(outcome.status["banner"], banner);
-    assert_eq!(outcome.active, Some((true, Reason::Open, banner.to_owned())));
+    let told = outcome.further.map(|told| (told.holds, told.reason, told.message));
+    assert_eq!(told, Some((true, Reason::Open, banner.to_owned())));
 }
 
 #[test]

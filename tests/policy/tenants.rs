@@ -3,7 +3,7 @@
 use super::saying::{admitted, ready, reasons, refused, stalled, warned};
 use super::specs::*;
 use super::world::{OPERATOR, SESSIONS, World};
-use pimpernel::api::{LifecycleState, TenantSpec, TenantType};
+use pimpernel::api::{EmployeeState, LifecycleState, TenantSpec, TenantType};
 use pimpernel::policy::{Kind, Name, Reason};
 
 fn provider() -> TenantSpec {
@@ -340,4 +340,33 @@ fn t8_a_tenant_with_children_cannot_be_deleted_and_the_refusal_names_five() {
 fn t1_t2_all_that_is_wrong_is_said_at_once() {
     let answer = league().write_tenant("kube-flannel", tenant(TenantType::Customer, None, &[]));
     assert_eq!(reasons(&answer), [Reason::InvalidTenantName, Reason::InvalidParent]);
+}
+
+#[test]
+fn t6_a_cap_is_soft_above_it_the_tenant_says_so_and_nobody_is_blocked() {
+    let crowded = |cap: Option<i64>, second: EmployeeState| {
+        let mut world = league();
+        let mut paris = world.tenants[&Name::tenant("lsp-paris")].clone();
+        paris.user_cap = cap;
+        world.tenant("lsp-paris", paris);
+        let newcomer = employee("galloway@lsp-paris.example", second, "team-lead", &[]);
+        admitted(&world.write_employee("lsp-paris", "badge", newcomer.clone()));
+        world.employee("lsp-paris", "badge", newcomer);
+        let outcome = world.decide(Kind::Tenant, "lsp-paris", "lsp-paris");
+        assert_eq!(ready(&outcome), ("ready", Reason::InEffect));
+        assert_eq!(
+            world.may("galloway@lsp-paris.example", "lsp-paris").is_empty(),
+            second == EmployeeState::Inactive
+        );
+        outcome.further.map(|told| (told.type_, told.holds, told.reason))
+    };
+    let told = Some(("UserCapExceeded", true, Reason::UserCapExceeded));
+    assert_eq!(crowded(Some(1), EmployeeState::Active), told);
+    assert_eq!(crowded(Some(2), EmployeeState::Active), None, "as many as were agreed");
+    assert_eq!(
+        crowded(Some(1), EmployeeState::Inactive),
+        None,
+        "who is not Active does not count"
+    );
+    assert_eq!(crowded(None, EmployeeState::Active), None);
 }

@@ -8,7 +8,7 @@ use pimpernel::api::{EmployeeSpec, ImpersonationSpec, PermissionCatalogSpec, Rol
 use pimpernel::policy::admission::{self, Answer, Request};
 use pimpernel::policy::children::{Body, Child, Observations, Subject};
 use pimpernel::policy::directory::Account;
-use pimpernel::policy::verdict::Standing;
+use pimpernel::policy::verdict::{Further, Standing};
 use pimpernel::policy::{Change, Directory, Entry, Key, Kind, Meta, Name, Reason, Settings};
 use pimpernel::policy::{catalog, employee, impersonation, role, tenant};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub fn time(text: &str) -> Time {
 pub struct Outcome {
     pub children: Vec<Child>,
     pub standing: Standing,
-    pub active: Option<(bool, Reason, String)>,
+    pub further: Option<Further>,
     pub status: serde_json::Value,
     pub wake_at: Option<Timestamp>,
 }
@@ -339,14 +339,14 @@ fn outcome<S: serde::Serialize>(decision: pimpernel::policy::Decision<S>) -> Out
     let pimpernel::policy::Decision {
         children,
         standing,
-        active,
+        further,
         status,
         wake_at,
     } = decision;
     Outcome {
         children,
         standing,
-        active,
+        further,
         status: serde_json::to_value(status).unwrap(),
         wake_at,
     }
