@@ -218,9 +218,12 @@ fn turn(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, now: T
     let opening = directory.account(&entry.meta.uid).is_none().then(|| too_late(end));
     let instants = [Some(end), opening].into_iter().flatten();
     let own = instants.filter(|instant| *instant > now).min();
-    let entitled = directory
-        .tenant(&name.namespace)
-        .and_then(|tenant| entitlement::users(tenant, session.mode, directory, now).1);
+    let tenant = directory.tenant(&name.namespace);
+    // Of the other mode too: who is refused one is told whether she has the other.
+    let entitled = [Mode::Configure, Mode::Support]
+        .into_iter()
+        .filter_map(|mode| entitlement::users(tenant?, mode, directory, now).1)
+        .min();
     earliest(
         earliest(own, entitled),
         tenant::wake_at(&name.namespace, directory, now),
