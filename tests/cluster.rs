@@ -21,6 +21,8 @@ mod commits;
 mod crash;
 #[path = "cluster/definitions.rs"]
 mod definitions;
+#[path = "cluster/delegation.rs"]
+mod delegation;
 #[path = "cluster/deletion.rs"]
 mod deletion;
 #[path = "cluster/examples.rs"]
