@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod ceiling;
 pub mod children;
 pub mod directory;
+pub mod document;
 pub mod employee;
 pub mod entitlement;
 pub mod forbidden;

@@ -5,9 +5,9 @@
 
 use super::configuration::{BOUNDED_PATH, PATH};
 use crate::controllers::clock::ServerClock;
-use crate::policy::admission::{Answer, Change, Request, Subject, admit};
+use crate::policy::admission::{Answer, Request, admit};
 use crate::policy::ordering::ANNOTATION;
-use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation};
+use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation, document};
 use crate::telemetry::{Metrics, Verdict};
 use axum::Router;
 use axum::body::Bytes;
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use kube::core::DynamicObject;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 use kube::core::response::{Status, StatusCause, StatusDetails, StatusSummary};
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -193,13 +193,13 @@ fn refused(
 }
 
 fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind, bounded: bool) -> Result<Request, Violation> {
-    let subject = match kind {
-        Kind::Tenant => Subject::Tenant(change(request)?),
-        Kind::Role => Subject::Role(change(request)?),
-        Kind::Employee => Subject::Employee(change(request)?),
-        Kind::Impersonation => Subject::Impersonation(change(request)?, request.old_object.as_ref().map(meta)),
-        Kind::PermissionCatalog => Subject::Catalog(change(request)?),
+    let stored = request.old_object.as_ref();
+    let new = if request.operation == Operation::Delete {
+        None
+    } else {
+        request.object.as_ref()
     };
+    let subject = document::subject(kind, stored.map(spec), new.map(spec), stored.map(meta))?;
     let user = request.user_info.username.as_deref().unwrap_or_default().into();
     let namespace = request.namespace.as_deref().unwrap_or_default();
     Ok(Request {
@@ -231,29 +231,8 @@ fn name(request: &AdmissionRequest<DynamicObject>) -> &str {
         .unwrap_or_default()
 }
 
-fn change<S: DeserializeOwned>(request: &AdmissionRequest<DynamicObject>) -> Result<Change<S>, Violation> {
-    let new = if request.operation == Operation::Delete {
-        None
-    } else {
-        request.object.as_ref()
-    };
-    // What is stored and cannot be read is no reason to refuse what mends it.
-    let old = request.old_object.as_ref().and_then(|object| spec(object).ok());
-    Ok(Change {
-        old,
-        new: new.map(spec).transpose()?,
-    })
-}
-
-fn spec<S: DeserializeOwned>(object: &DynamicObject) -> Result<S, Violation> {
-    let spec = object.data.get("spec").cloned().unwrap_or_default();
-    serde_json::from_value(spec).map_err(|error| {
-        Violation::whole(
-            Reason::InvalidSpec,
-            "spec",
-            format!("cannot be read: {error}; correct the object"),
-        )
-    })
+fn spec(object: &DynamicObject) -> &Value {
+    object.data.get("spec").unwrap_or(&Value::Null)
 }
 
 fn meta(object: &DynamicObject) -> Meta {

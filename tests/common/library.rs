@@ -1,14 +1,10 @@
 //! What the library says of an object, asked with what the API server has stored: the text that admission would give.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
-use pimpernel::api;
-use pimpernel::policy::admission::{self, Answer, Request, Subject};
-use pimpernel::policy::{
-    Change, Directory, Entry, Kind, Meta, Name, Settings, catalog, employee, impersonation, role, tenant,
-};
-use serde::de::DeserializeOwned;
+use pimpernel::policy::admission::{self, Answer, Request};
+use pimpernel::policy::{Directory, Kind, Meta, Name, Settings, document};
 use serde_json::Value;
 
 use super::SESSIONS;
@@ -17,15 +13,10 @@ use super::rest::{Caller, name_of};
 /// What admission would say of an object that is stored already, were it created beside all the others only now.
 pub async fn admit(admin: &Caller, object: &Value, now: Timestamp) -> Result<Answer> {
     let directory = directory(admin, &name_of(object)).await?;
-    let spec = object["spec"].clone();
-    let subject = match object["kind"].as_str().and_then(Kind::of) {
-        Some(Kind::Tenant) => Subject::Tenant(created(spec)?),
-        Some(Kind::Role) => Subject::Role(created(spec)?),
-        Some(Kind::Employee) => Subject::Employee(created(spec)?),
-        Some(Kind::Impersonation) => Subject::Impersonation(created(spec)?, None),
-        Some(Kind::PermissionCatalog) => Subject::Catalog(created(spec)?),
-        None => bail!("of no kind of ours: {object}"),
-    };
+    let kind = object["kind"].as_str().and_then(Kind::of);
+    let kind = kind.with_context(|| format!("of no kind of ours: {object}"))?;
+    let subject = document::subject(kind, None, Some(&object["spec"]), None)
+        .map_err(|violation| anyhow!("it cannot be read: {violation}"))?;
     let request = Request {
         name: key(&meta(object)?),
         subject,
@@ -36,13 +27,6 @@ pub async fn admit(admin: &Caller, object: &Value, now: Timestamp) -> Result<Ans
     Ok(admission::admit(&request, &directory, now))
 }
 
-fn created<T: DeserializeOwned>(spec: Value) -> Result<admission::Change<T>> {
-    Ok(admission::Change {
-        old: None,
-        new: Some(serde_json::from_value(spec)?),
-    })
-}
-
 /// Everything that is stored, but for one object.
 async fn directory(admin: &Caller, without: &str) -> Result<Directory> {
     let settings = Settings {
@@ -51,57 +35,33 @@ async fn directory(admin: &Caller, without: &str) -> Result<Directory> {
         impersonation: true,
     };
     let mut directory = Directory::new(settings.clone());
-    for kind in ["Tenant", "Role", "Employee", "Impersonation", "PermissionCatalog"] {
-        for mut object in admin.list(kind, "", "").await? {
-            object["kind"] = kind.into();
-            if name_of(&object) != without
-                && let Some(change) = change(kind, &object, &settings)?
-            {
-                directory.fold(change);
+    for kind in Kind::ALL {
+        for mut object in admin.list(kind.as_str(), "", "").await? {
+            object["kind"] = kind.as_str().into();
+            if name_of(&object) != without {
+                let metadata = meta(&object)?;
+                let known = known(&metadata)?;
+                directory.fold(document::change(
+                    kind,
+                    key(&metadata),
+                    &object["spec"],
+                    known,
+                    &settings,
+                ));
             }
         }
     }
     Ok(directory)
 }
 
-/// Nothing for what does not decode: it gives nothing and stands in nobody's way.
-fn change(kind: &str, object: &Value, settings: &Settings) -> Result<Option<Change>> {
-    let metadata = meta(object)?;
-    let name = key(&metadata);
-    let spec = object["spec"].clone();
-    let meta = Meta {
-        uid: metadata.uid.context("a UID")?.as_str().into(),
+fn known(metadata: &ObjectMeta) -> Result<Meta> {
+    Ok(Meta {
+        uid: metadata.uid.as_deref().context("a UID")?.into(),
         generation: metadata.generation.unwrap_or_default(),
-        created: metadata.creation_timestamp.context("a time of creation")?.0,
+        created: metadata.creation_timestamp.as_ref().context("a time of creation")?.0,
         deleting: metadata.deletion_timestamp.is_some(),
         ended: None,
-    };
-    Ok(match kind {
-        "Tenant" => decoded(spec).map(|spec| {
-            let spec = tenant::parse(&name, &spec, settings);
-            Change::Tenant(name, Some(Entry { meta, spec }))
-        }),
-        "Role" => decoded::<api::RoleSpec>(spec).map(|spec| {
-            let spec = role::parse(&spec);
-            Change::Role(name, Some(Entry { meta, spec }))
-        }),
-        "Employee" => decoded::<api::EmployeeSpec>(spec).map(|spec| {
-            let spec = employee::parse(&spec);
-            Change::Employee(name, Some(Entry { meta, spec }))
-        }),
-        "Impersonation" => decoded::<api::ImpersonationSpec>(spec).map(|spec| {
-            let spec = impersonation::parse(&spec);
-            Change::Impersonation(name, Some(Entry { meta, spec }))
-        }),
-        _ => decoded(spec).map(|spec| {
-            let spec = catalog::parse(&name.name, &spec);
-            Change::Catalog(name, Some(Entry { meta, spec }))
-        }),
     })
-}
-
-fn decoded<T: DeserializeOwned>(spec: Value) -> Option<T> {
-    serde_json::from_value(spec).ok()
 }
 
 fn meta(object: &Value) -> Result<ObjectMeta> {
