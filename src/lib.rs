@@ -1,8 +1,8 @@
 //! Pimpernel: tenants, roles, employees and impersonation of a contact-centre cloud, as native Kubernetes RBAC and
 //! sessions that end by themselves.
 //!
-//! Fetch, judge, write: only fetch and write touch the world. Judging is one pure library, [`policy`], with two callers
-//! today: the webhook, which refuses at admission, and the controllers, which make true what was admitted.
+//! Fetch, judge, write: only fetch and write touch the world. Judging is one pure library, [`policy`], with three callers:
+//! the webhook, which refuses at admission, the controllers, which make true what was admitted, and the command line.
 //!
 //! ```text
 //! YAML ──▶ schema, CEL, admission policies ──▶ webhook ──▶ policy ──▶ allow / deny
@@ -12,13 +12,15 @@
 //!                                  server-side apply, one status patch ◀── Decision
 //! ```
 //!
-//! Modules in reading order: [`api`] is what is on the wire, [`policy`] what it means, `controllers` and `webhook` the
-//! two callers (feature `operator`), `operator` the wiring, [`artifacts`] the files of the repository that are generated
-//! from the code.
+//! Modules in reading order: [`api`] is what is on the wire, [`policy`] what it means, `controllers` and `webhook`
+//! (feature `operator`) and `cli` (feature `cli`) the callers, `operator` the wiring, [`artifacts`] the files of the
+//! repository that are generated from the code.
 #![forbid(unsafe_code)]
 
 pub mod api;
 pub mod artifacts;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "operator")]
 pub mod controllers;
 #[cfg(feature = "operator")]

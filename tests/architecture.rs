@@ -92,6 +92,11 @@ fn downwards(source: &Source) -> Vec<String> {
             ],
         ),
         ("src/controllers", &["webhook", "cli"]),
+        ("src/webhook", &["cli"]),
+        (
+            "src/cli",
+            &["controllers", "webhook", "operator", "telemetry", "health"],
+        ),
     ];
     let wrong = allowed.iter().filter(|(folder, _)| source.is_in(folder));
     wrong.flat_map(|(_, names)| source.takes("crate", names)).collect()
@@ -104,6 +109,8 @@ fn nothing_points_upwards_or_sideways() {
     catches(downwards, "src/policy.rs", "use crate::{webhook, api};");
     catches(downwards, "src/api/role.rs", "fn f() { crate::policy::role::parse(x) }");
     catches(downwards, "src/controllers/apply.rs", "use crate::webhook::review;");
+    catches(downwards, "src/cli/check.rs", "use crate::controllers::clock;");
+    catches(downwards, "src/cli.rs", "crate::webhook::review::router(x)");
 }
 
 fn only_the_clock(source: &Source) -> Vec<String> {
@@ -293,6 +300,20 @@ fn v1_the_library_without_features_has_no_runtime_and_no_client() {
             ways_to(package, &[]).contains("pimpernel"),
             "{package} is not what the operator uses"
         );
+    }
+}
+
+#[test]
+fn the_command_line_brings_nothing_of_the_operator() {
+    let only = |feature| ["--no-default-features", "--features", feature];
+    for (feature, package) in [
+        ("cli", "axum"),
+        ("cli", "kube-runtime"),
+        ("cli", "prometheus-client"),
+        ("cli", "rcgen"),
+    ] {
+        assert_eq!(ways_to(package, &only(feature)), "", "{package} for {feature}");
+        assert_ne!(ways_to(package, &[]), "", "{package} is not used at all");
     }
 }
 

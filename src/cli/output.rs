@@ -1,0 +1,93 @@
+//! How answers are written: as a table for people, as JSON or YAML for programs. Colour is for a terminal, and never where
+//! `NO_COLOR` is set.
+
+use anstream::stdout;
+use anyhow::Result;
+use clap::ValueEnum;
+use clap::builder::styling::{AnsiColor, Style};
+use serde::Serialize;
+use std::io::Write as _;
+
+/// The style of what is wrong.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// The form of an answer.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Columns, for people.
+    #[default]
+    Table,
+    /// JSON, for programs.
+    Json,
+    /// YAML, for programs.
+    Yaml,
+}
+
+/// Rows under headings, in columns as wide as their widest value.
+pub struct Table {
+    headings: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// An empty table under those headings.
+    pub fn new(headings: &[&'static str]) -> Self {
+        Self {
+            headings: headings.to_vec(),
+            rows: vec![],
+        }
+    }
+
+    /// Adds a row, with a value for each heading. What a terminal would obey instead of showing it is shown.
+    pub fn row(&mut self, values: &[&str]) {
+        self.rows.push(values.iter().copied().map(shown).collect());
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let headings = self.headings.iter().map(|&heading| heading.to_owned()).collect();
+        let lines: Vec<Vec<String>> = std::iter::once(headings).chain(self.rows.iter().cloned()).collect();
+        let width = |column: usize| {
+            let values = lines.iter().filter_map(|line| line.get(column));
+            values.map(|value| value.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..self.headings.len()).map(width).collect();
+        lines.into_iter().map(move |line| {
+            let cells = line
+                .iter()
+                .zip(&widths)
+                .map(|(value, &width)| format!("{value:width$}"));
+            cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
+        })
+    }
+}
+
+fn shown(value: &str) -> String {
+    let obeyed = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        if obeyed(c) {
+            text.extend(c.escape_default());
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+/// Writes `answer` to standard output; the table only if it has rows.
+pub fn write<T: Serialize>(format: Format, answer: &T, table: impl FnOnce(&T) -> Table) -> Result<()> {
+    let mut stdout = stdout().lock();
+    match format {
+        Format::Table => {
+            let table = table(answer);
+            if !table.rows.is_empty() {
+                table.lines().try_for_each(|line| writeln!(stdout, "{line}"))?;
+            }
+        }
+        Format::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(answer)?)?,
+        Format::Yaml => write!(stdout, "{}", serde_yaml::to_string(answer)?)?,
+    }
+    Ok(stdout.flush()?)
+}
