@@ -40,16 +40,16 @@ pub const VERSION: &str = "v1alpha1";
 
 /// The definitions of all seven kinds, as they are committed under `crds/`.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [
+    let by_people = [
         Tenant::crd(),
         Role::crd(),
         Employee::crd(),
         Impersonation::crd(),
         ImpersonationConsent::crd(),
-        PermissionCatalog::crd(),
-        ChangeRecord::crd(),
-    ]
-    .into_iter()
-    .map(crd::finish)
-    .collect()
+    ];
+    let by_people = by_people.into_iter().map(crd::legible);
+    // Catalogues are written by cluster administrators, and so long that the API server would not take the rule. Records
+    // hold what may have been stored before there was one.
+    let others = [PermissionCatalog::crd(), ChangeRecord::crd()];
+    by_people.chain(others).map(crd::finish).collect()
 }

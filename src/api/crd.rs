@@ -1,7 +1,7 @@
 //! What every definition needs besides what its types say.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
 };
 use serde_json::json;
 
@@ -20,6 +20,46 @@ pub fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     }
     crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
     crd
+}
+
+/// The texts that may have several lines.
+const PROSE: [&str; 2] = ["description", "reason"];
+/// Control characters, characters that are not seen (those that turn the direction of reading among them), and ends of
+/// lines, as classes of a regular expression in CEL.
+const UNSEEN: &str = r"\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}";
+/// The same without tabs and the usual ends of lines.
+const UNSEEN_IN_PROSE: &str = r"\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\p{Cf}\\p{Zl}\\p{Zp}";
+
+/// Refuses in every text of a spec what would make it read otherwise than it is: in a banner, a table or a message. The
+/// price is that names which need a joiner that is not seen, as some Persian ones do, must be written without.
+pub fn legible(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        let schema = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut());
+        let spec = schema.and_then(|schema| schema.properties.as_mut()?.get_mut("spec"));
+        if let Some(spec) = spec {
+            be_legible("spec", spec);
+        }
+    }
+    crd
+}
+
+fn be_legible(name: &str, schema: &mut JSONSchemaProps) {
+    let free = schema.enum_.is_none() && schema.pattern.is_none() && schema.format.is_none();
+    if schema.type_.as_deref() == Some("string") && free {
+        let unseen = if PROSE.contains(&name) { UNSEEN_IN_PROSE } else { UNSEEN };
+        let rule = ValidationRule {
+            rule: format!("!self.matches('[{unseen}]')"),
+            message: Some("contains a control character or one that is not seen: leave it out".to_owned()),
+            ..ValidationRule::default()
+        };
+        schema.x_kubernetes_validations.get_or_insert_default().push(rule);
+    }
+    for (name, property) in schema.properties.iter_mut().flatten() {
+        be_legible(name, property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) = &mut schema.items {
+        be_legible(name, item);
+    }
 }
 
 /// Without `nullable`, the API server prunes an explicit null before it judges or stores the object.

@@ -112,7 +112,11 @@ fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> An
             employee::read,
             |employee| employee::rules(name, employee, None, directory, now),
             Violations::new,
-            |employee| sentences(employee::missing(name, employee, directory, now)),
+            |employee| {
+                let newcomer = change.old.is_none().then(|| employee::lookalike(&employee.username));
+                let missing = sentences(employee::missing(name, employee, directory, now));
+                newcomer.flatten().into_iter().chain(missing).collect()
+            },
         ),
         Subject::Impersonation(change, meta) => session(request, change, meta.as_ref(), directory, now),
         Subject::Catalog(change) => judge(

@@ -132,6 +132,27 @@ fn username(name: &str) -> Option<Violation> {
     Some(Violation::whole(Reason::InvalidUsername, "spec.username", message))
 }
 
+/// What the writer of a user name should know that is easily taken for another one. Kubernetes compares bytes: what looks
+/// the same is somebody else.
+pub fn lookalike(username: &str) -> Option<String> {
+    let foreign: Vec<String> = username
+        .chars()
+        .filter(|letter| !letter.is_ascii_graphic())
+        .map(|letter| format!("{letter} (U+{:04X})", u32::from(letter)))
+        .collect();
+    let what = if !foreign.is_empty() {
+        let foreign: Vec<&str> = foreign.iter().map(String::as_str).collect();
+        format!("contains {}", access::some_of(&foreign))
+    } else if username.ends_with('.') {
+        "ends with a full stop".to_owned()
+    } else {
+        return None;
+    };
+    Some(format!(
+        "spec.username: `{username}` {what}: Kubernetes takes user names byte by byte, and one that looks the same is somebody else; make sure that the person signs in with exactly this one"
+    ))
+}
+
 /// E1, E2: one primary role, at most ten others, none twice.
 fn role_list(spec: &api::EmployeeSpec) -> Violations {
     let field = "spec.secondaryRoles";

@@ -19,6 +19,8 @@ mod impersonations;
 mod roles;
 #[path = "refusals/tenants.rs"]
 mod tenants;
+#[path = "refusals/texts.rs"]
+mod texts;
 
 /// One rule, a manifest that breaks it, and its right neighbour.
 #[derive(Clone)]
@@ -195,7 +197,7 @@ async fn what_breaks_a_rule_of_tenants_or_catalogues_is_refused() -> Result<()> 
 
 #[tokio::test]
 async fn what_breaks_a_rule_of_roles_or_employees_is_refused() -> Result<()> {
-    prove(&[roles::rows, employees::rows]).await
+    prove(&[roles::rows, employees::rows, texts::rows]).await
 }
 
 #[tokio::test]

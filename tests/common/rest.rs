@@ -99,7 +99,12 @@ impl Caller {
             None => Body::empty(),
         };
         let (head, body) = self.client.send(request.body(body)?).await?.into_parts();
-        let text = |name: http::HeaderName| head.headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
+        let text = |name: http::HeaderName| {
+            head.headers
+                .get_all(name)
+                .into_iter()
+                .filter_map(|v| std::str::from_utf8(v.as_bytes()).ok())
+        };
         let warnings = text(http::header::WARNING).map(str::to_owned).collect();
         let date = text(http::header::DATE)
             .next()
@@ -236,7 +241,7 @@ impl Caller {
     }
 }
 
-/// An object from its kind, namespace and name, such as `Role lsp/administrator`, and its spec in YAML.
+/// An object from its kind, namespace and name, such as `Role lsp/administrator`, and its spec in YAML or JSON.
 pub fn object(which: &str, spec: &str) -> Value {
     let (kind, name) = which.split_once(' ').expect("KIND NAME");
     let mut metadata = json!({});
@@ -244,7 +249,10 @@ pub fn object(which: &str, spec: &str) -> Value {
         Some((namespace, name)) => metadata = json!({"namespace": namespace, "name": name}),
         None => metadata["name"] = json!(name),
     }
-    let spec: Value = serde_yaml::from_str(spec).unwrap_or_else(|error| panic!("{which}: {error} in {spec}"));
+    // JSON may say what YAML may not.
+    let spec: Value = serde_json::from_str(spec)
+        .or_else(|_| serde_yaml::from_str(spec))
+        .unwrap_or_else(|error| panic!("{which}: {error} in {spec}"));
     let version = match kind {
         "Namespace" => return json!({"apiVersion": "v1", "kind": kind, "metadata": metadata}),
         _ => "pimpernel.dev/v1alpha1",

@@ -251,6 +251,24 @@ fn e7_a_user_name_is_taken_in_whatever_case() {
 }
 
 #[test]
+fn e7_who_employs_one_whose_name_looks_like_another_is_told_once() {
+    for (name, told) in [
+        ("\u{441}hauvelin", "`\u{441} (U+0441)`"),
+        ("chauvelin.", "ends with a full stop"),
+    ] {
+        let (mut world, spec) = (league(), employee(name, EmployeeState::Active, "team-lead", &[]));
+        let answer = world.write_employee("lsp-paris", "sergeant", spec.clone());
+        assert!(
+            matches!(&answer.warnings[..], [one] if one.contains(told)),
+            "{answer:?}"
+        );
+        world.employee("lsp-paris", "sergeant", spec.clone());
+        let answer = world.write_employee("lsp-paris", "sergeant", spec);
+        assert_eq!(answer.warnings, [""; 0]);
+    }
+}
+
+#[test]
 fn e7_the_same_person_may_work_for_two_tenants_with_the_rights_of_each() {
     let mut world = league();
     let spec = employee(CHAUVELIN, EmployeeState::Active, "desk", &[]);

@@ -96,6 +96,22 @@ fn usernames() -> Vec<Row> {
             .wrong("Employee lsp-paris/double", &called("Chauvelin@LSP-Paris.example"))
             .says("spec.username: `Chauvelin@LSP-Paris.example` is the user name of employee `armand` already")
             .right("Employee lsp-paris/double", &called("candeille@lsp-paris.example")),
+        row("E7: a user name is one whether its letters are composed or not")
+            .given("Employee lsp-paris/composed", &called("\u{e9}lodie@lsp-paris.example"))
+            .wrong(
+                "Employee lsp-paris/decomposed",
+                &called("E\u{301}lodie@lsp-paris.example"),
+            )
+            .says("is the user name of employee `composed` already"),
+        row("E7: a Cyrillic letter makes somebody else, and the writer is told")
+            .right(
+                "Employee lsp-paris/cyrillic",
+                &called("\u{441}hauvelin@lsp-paris.example"),
+            )
+            .warns("contains `\u{441} (U+0441)`: Kubernetes takes user names byte by byte"),
+        row("E7: a full stop makes somebody else, and the writer is told")
+            .right("Employee lsp-paris/stopped", &called("chauvelin@lsp-paris.example."))
+            .warns("spec.username: `chauvelin@lsp-paris.example.` ends with a full stop: Kubernetes takes"),
         row("E7: another tenant may employ the same person")
             .right("Employee paris-nord/guest", &called("chauvelin@lsp-paris.example")),
         row("E7: a mail address may be shared").right("Employee lsp-paris/shared", &called("shared@lsp-paris.example")),
