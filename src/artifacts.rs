@@ -96,6 +96,8 @@ fn everywhere() -> Vec<Rule> {
     )];
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, kind, &read)));
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, &format!("{kind}/status"), &["patch"])));
+    rules.push(Rule::new(api::GROUP, "roles", &["create", "patch"]));
+    rules.push(Rule::new(api::GROUP, "tenants", &["patch"]));
     let write = ["create", "delete", "get", "list", "patch", "watch"];
     rules.extend(["roles", "rolebindings"].map(|kind| Rule::new("rbac.authorization.k8s.io", kind, &write)));
     rules.push(Rule::new("events.k8s.io", "events", &["create", "patch"]));

@@ -6,6 +6,7 @@ pub mod apply;
 pub mod clock;
 pub mod context;
 pub mod credential;
+pub mod default_roles;
 pub mod error;
 pub mod events;
 pub mod gather;

@@ -11,6 +11,7 @@ pub mod affected;
 pub mod catalog;
 pub mod ceiling;
 pub mod children;
+pub mod default_roles;
 pub mod directory;
 pub mod document;
 pub mod employee;
@@ -36,6 +37,8 @@ use jiff::Timestamp;
 pub struct Decision<S> {
     /// The objects that should exist because of it; whatever else exists in its name is to be removed.
     pub children: Vec<children::Child>,
+    /// For a tenant: the out-of-the-box roles that are to be made, once.
+    pub default_roles: Option<default_roles::Due>,
     /// What the condition Ready says.
     pub standing: verdict::Standing,
     /// What is said besides.

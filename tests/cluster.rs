@@ -19,6 +19,8 @@ mod by_itself;
 mod commits;
 #[path = "cluster/crash.rs"]
 mod crash;
+#[path = "cluster/default_roles.rs"]
+mod default_roles;
 #[path = "cluster/definitions.rs"]
 mod definitions;
 #[path = "cluster/delegation.rs"]

@@ -8,6 +8,7 @@ use http::{Request, Response, StatusCode};
 use pimpernel::api::{PermissionCatalogSpec, RoleSpec, TenantSpec};
 use pimpernel::artifacts::CATALOGS;
 use pimpernel::controllers::clock::ServerClock;
+use pimpernel::policy::default_roles::Received;
 use pimpernel::policy::{Change, Directory, Entry, Meta, Name, Settings, catalog, role, tenant};
 use pimpernel::telemetry::Metrics;
 use pimpernel::webhook::configuration::{BOUNDED_PATH, PATH};
@@ -33,6 +34,7 @@ fn meta(uid: &str) -> Meta {
         created: "2026-11-01T00:00:00Z".parse().unwrap(),
         deleting: false,
         ended: None,
+        received: Received::new(),
     }
 }
 

@@ -55,7 +55,7 @@ pub struct LandingPage {
 #[serde(rename_all = "camelCase")]
 pub struct DefaultRole {
     /// The role's `metadata.name`, which `defaultFor` refers to.
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// The role's name for people.
     #[schemars(length(min = 1, max = 50))]

@@ -1,8 +1,8 @@
 //! What can go wrong between the judgement and the world. Outcomes of a judgement are values, not errors.
 
-use crate::policy::Reason;
 use crate::policy::children::ChildId;
 use crate::policy::status::Applied;
+use crate::policy::{Name, Reason};
 use kube::core::Status;
 
 /// A step of a reconcile that failed; it will be tried again.
@@ -28,6 +28,15 @@ pub enum Error {
         /// Why.
         #[source]
         source: serde_json::Error,
+    },
+    /// An out-of-the-box role could not be made, or not be remembered.
+    #[error("out-of-the-box role `{name}`: {source}")]
+    DefaultRole {
+        /// The role, or the tenant that remembers.
+        name: Name,
+        /// Why.
+        #[source]
+        source: kube::Error,
     },
     /// No credential could be made for a session.
     #[error("no credential for the session: {0}")]

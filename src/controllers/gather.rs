@@ -8,6 +8,7 @@ use super::error;
 use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants, key_of, name_of};
 use super::wire::Derived;
 use crate::policy::children::{Child, ChildId, ChildKind, DERIVED, SESSION_END, SESSION_UID};
+use crate::policy::default_roles;
 use crate::policy::directory::Account;
 use crate::policy::{Change, Directory, Entry, Key, Kind, Meta, Name, Reason, Settings, Violation, affected};
 use futures::stream::{BoxStream, SelectAll};
@@ -362,12 +363,18 @@ fn read<D: Declared>(object: Result<D::Wire, kube::core::error_boundary::Invalid
 }
 
 fn read_meta(meta: ObjectMeta, ended: Option<(Timestamp, Reason)>) -> Meta {
+    let annotation = meta
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(default_roles::RECEIVED));
+    let received = annotation.map(|text| default_roles::read(text)).unwrap_or_default();
     Meta {
         uid: meta.uid.unwrap_or_default().into(),
         generation: meta.generation.unwrap_or_default(),
         created: meta.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         deleting: meta.deletion_timestamp.is_some(),
         ended,
+        received,
     }
 }
 

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::{Error, answer, is_unreadable};
 use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants};
-use super::{apply, events};
+use super::{apply, default_roles, events};
 use crate::api::{GROUP, VERSION};
 use crate::policy::status::{Applied, conditions};
 use crate::policy::{Decision, Entry, Key, Kind, earliest};
@@ -38,6 +38,12 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
     };
     let decision = D::decide(&key.name, &entry, &context.observed.of(key), &directory, now);
     let applied = apply::children(key, &decision.children, context).await;
+    let applied = match &decision.default_roles {
+        Some(due) => default_roles::make(key, &entry.meta.uid, due, context)
+            .await
+            .and(applied),
+        None => applied,
+    };
     let told = match &applied {
         Ok(applied) => applied.clone(),
         Err(error) => Applied::Failed(error.reason(), error.to_string()),

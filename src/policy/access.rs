@@ -1,7 +1,7 @@
 //! What a role's grants come to in its tenant: the closure (P2), what has no effect and why (T4, P3, P7), and the rights
 //! in Kubernetes (P6). Who holds the role is left to `role` and `employee`.
 
-use super::catalog::{Action, ActionEntry, Actions, USE};
+use super::catalog::{ADMINISTRATOR, Action, ActionEntry, Actions, USE};
 use super::children::{Rule, merged};
 use super::directory::Directory;
 use super::tenant::Tenant;
@@ -180,7 +180,12 @@ pub fn ceiling_of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &
         .applications
         .iter()
         .filter_map(|application| directory.catalog(application));
-    let factory = catalogs.flat_map(|catalog| catalog.actions.iter().filter(|(_, entry)| entry.administrator));
+    let factory = catalogs.flat_map(|catalog| {
+        catalog
+            .actions
+            .iter()
+            .filter(|(_, entry)| entry.default_for.contains(ADMINISTRATOR))
+    });
     let mut actions: Actions = factory.map(|(action, _)| action.clone()).collect();
     close(&mut actions, directory, |action, _| tenant.has(action.application()));
     actions.extend(of_sessions(tenant, mode, directory));

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The out-of-the-box role whose factory permissions sessions have where the catalogue does not say otherwise.
-const ADMINISTRATOR: &str = "administrator";
+pub const ADMINISTRATOR: &str = "administrator";
 /// The one action of a switch.
 pub const USE: &str = "use";
 
@@ -45,6 +45,8 @@ impl fmt::Display for Action {
 pub struct Catalog {
     /// Where sessions begin.
     pub landing: BTreeMap<Mode, Landing>,
+    /// The out-of-the-box roles that it brings: their names, and those for people (R12).
+    pub default_roles: Vec<(String, String)>,
     /// Every action by itself.
     pub actions: BTreeMap<Action, ActionEntry>,
     /// The actions of each permission, by permission and action name.
@@ -73,8 +75,8 @@ pub struct ActionEntry {
     pub sessions: BTreeSet<Mode>,
     /// Whether sessions that have an action which implies this one have this too: where the catalogue does not say.
     pub sessions_by_implication: bool,
-    /// Whether Administrator has it from the factory.
-    pub administrator: bool,
+    /// The out-of-the-box roles that have it from the factory (R12).
+    pub default_for: BTreeSet<String>,
     /// What it is in Kubernetes (P6).
     pub rules: Vec<Rule>,
 }
@@ -95,10 +97,15 @@ pub fn parse(application: &str, spec: &PermissionCatalogSpec) -> Result<Catalog,
                 )
             })
             .collect(),
+        default_roles: spec
+            .default_roles
+            .iter()
+            .map(|role| (role.name.clone(), role.display_name.clone()))
+            .collect(),
         actions: BTreeMap::new(),
         permissions: BTreeMap::new(),
     };
-    let mut violations = vec![];
+    let mut violations = impossible(spec);
     for (index, permission) in spec.permissions.iter().enumerate() {
         let field = format!("spec.permissions[{index}]");
         let (mut by_name, mut verbs) = (BTreeMap::new(), BTreeMap::new());
@@ -173,7 +180,7 @@ fn entry(application: &str, permission: &PermissionSpec, action: &ActionSpec) ->
         unrestricted: permission.unrestricted,
         sessions,
         sessions_by_implication: action.sessions.is_none(),
-        administrator: from_factory,
+        default_for: action.default_for.iter().cloned().collect(),
         rules,
     }
 }
@@ -187,6 +194,18 @@ fn explicit(rule: &crate::api::RuleSpec) -> Vec<Rule> {
     pairs
         .map(|(group, resource)| Rule::new(group, resource, &verbs))
         .collect()
+}
+
+/// Out-of-the-box roles that no tenant could have (R1, R2).
+fn impossible(spec: &PermissionCatalogSpec) -> Violations {
+    let mut violations = vec![];
+    for (index, role) in spec.default_roles.iter().enumerate() {
+        let field = format!("spec.defaultRoles[{index}].displayName");
+        for why in super::role::display_name(&role.display_name) {
+            violations.push(Violation::whole(Reason::InvalidCatalog, &field, why.message));
+        }
+    }
+    violations
 }
 
 /// References within the application to actions that it does not have. Those to other applications may come later.
@@ -210,6 +229,7 @@ pub fn decide(entry: &Entry<Catalog>) -> Decision<PermissionCatalogStatus> {
     Decision {
         children: vec![],
         standing: Standing::of(violations, vec![], ready),
+        default_roles: None,
         further: None,
         status: PermissionCatalogStatus::default(),
         wake_at: None,

@@ -2,6 +2,7 @@
 //! published. Its maps share their structure, so a copy costs next to nothing. Lookups return options and change nothing.
 
 use super::catalog::{Action, ActionEntry, Catalog};
+use super::default_roles::Received;
 use super::employee::Employee;
 use super::impersonation::Impersonation;
 use super::name::{Folded, Key, Kind, Name, older};
@@ -25,6 +26,8 @@ pub struct Meta {
     pub deleting: bool,
     /// For a session: when and how it ended. Final, and the one thing of a status that is read back.
     pub ended: Option<(Timestamp, Reason)>,
+    /// For a tenant: the out-of-the-box roles that it has got (R12).
+    pub received: Received,
 }
 
 /// One object, read; or why it has no effect whatever else there is.

@@ -282,6 +282,7 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
             return Decision {
                 children: vec![],
                 standing,
+                default_roles: None,
                 further: None,
                 status: EmployeeStatus::default(),
                 wake_at: None,
@@ -297,6 +298,7 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
             missing(name, employee, directory, now),
             reason(name, employee, directory, now),
         ),
+        default_roles: None,
         further: None,
         status: EmployeeStatus {
             roles: roles.iter().map(ToString::to_string).collect(),

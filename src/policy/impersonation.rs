@@ -219,6 +219,7 @@ pub fn decide(
     Decision {
         children,
         standing,
+        default_roles: None,
         further: Some(Further {
             type_: "Active",
             holds: active.0,

@@ -77,7 +77,7 @@ fn description(text: &str) -> Option<Violation> {
 }
 
 /// R1, R2 and the reserved name of R3.
-fn display_name(name: &str) -> Violations {
+pub(super) fn display_name(name: &str) -> Violations {
     let field = "spec.displayName";
     let mut violations = vec![];
     let length = name.chars().count();
@@ -198,6 +198,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             return Decision {
                 children: vec![],
                 standing,
+                default_roles: None,
                 further: None,
                 status: RoleStatus::default(),
                 wake_at: None,
@@ -228,6 +229,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             missing(name, pending, directory),
             reason(name, role, directory, now),
         ),
+        default_roles: None,
         further: None,
         status: status(name, &actions, directory, now),
         wake_at: super::earliest(wake_at, tenant::wake_at(&name.namespace, directory, now)),

@@ -7,7 +7,7 @@ use super::directory::{Directory, Entry};
 use super::entitlement;
 use super::name::{Key, Kind, Name};
 use super::verdict::{self, Reason, Standing, Violation, Violations, voids};
-use super::{Decision, Settings, employee, forbidden};
+use super::{Decision, Settings, default_roles, employee, forbidden};
 use crate::api::{self, LifecycleState, Mode, TenantStatus, TenantType};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -35,6 +35,8 @@ pub struct Tenant {
     pub state: LifecycleState,
     /// What it has, `admin` included.
     pub applications: BTreeSet<String>,
+    /// Whether the out-of-the-box roles are made (R12).
+    pub default_roles: bool,
     /// How many Active employees it is meant for.
     pub user_cap: Option<i64>,
     /// When its trial ends.
@@ -95,6 +97,7 @@ pub(super) fn read(name: &Name, spec: &api::TenantSpec, settings: &Settings) -> 
             .chain([ADMIN])
             .map(str::to_owned)
             .collect(),
+        default_roles: spec.default_roles == api::DefaultRoles::Create,
         user_cap: spec.user_cap,
         trial_end: spec.trial.as_ref().map(|trial| trial.expires_at.0),
         modes: switches
@@ -253,6 +256,7 @@ pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Ti
     let status = report::counts(name, directory, now);
     Decision {
         children,
+        default_roles: (!void).then(|| default_roles::due(name, entry, directory)).flatten(),
         standing: Standing::of(
             violations,
             report::missing(tenant, directory),
@@ -273,6 +277,7 @@ fn nothing(standing: Standing) -> Decision<TenantStatus> {
     Decision {
         children: vec![],
         standing,
+        default_roles: None,
         further: None,
         status: TenantStatus::default(),
         wake_at: None,

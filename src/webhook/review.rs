@@ -6,6 +6,7 @@
 use super::configuration::{BOUNDED_PATH, PATH};
 use crate::controllers::clock::ServerClock;
 use crate::policy::admission::{Answer, Request, admit};
+use crate::policy::default_roles::Received;
 use crate::policy::ordering::ANNOTATION;
 use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation, document};
 use crate::telemetry::{Metrics, Verdict};
@@ -246,5 +247,6 @@ fn meta(object: &DynamicObject) -> Meta {
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         deleting: object.metadata.deletion_timestamp.is_some(),
         ended: None,
+        received: Received::new(),
     }
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow};
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use pimpernel::policy::admission::{self, Answer, Request};
+use pimpernel::policy::default_roles::Received;
 use pimpernel::policy::{Directory, Kind, Meta, Name, Settings, document};
 use serde_json::Value;
 
@@ -61,6 +62,7 @@ fn known(metadata: &ObjectMeta) -> Result<Meta> {
         created: metadata.creation_timestamp.as_ref().context("a time of creation")?.0,
         deleting: metadata.deletion_timestamp.is_some(),
         ended: None,
+        received: Received::new(),
     })
 }
 

@@ -13,6 +13,7 @@ use pimpernel::policy::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// One manifest, read by its own type.
 pub enum Manifest {
@@ -164,6 +165,7 @@ fn entry<T>(object: &impl ResourceExt, spec: Result<T, Violations>) -> Entry<T> 
         created: Timestamp::UNIX_EPOCH,
         deleting: false,
         ended: None,
+        received: BTreeSet::new(),
     };
     Entry { meta, spec }
 }

@@ -90,6 +90,7 @@ impl World {
             created: at("2026-01-01T00:00:00Z") + SignedDuration::from_secs(self.age),
             deleting: false,
             ended: None,
+            received: BTreeSet::new(),
         }
     }
 
@@ -338,6 +339,7 @@ pub fn uid(kind: &str, name: &Name) -> Arc<str> {
 fn outcome<S: serde::Serialize>(decision: pimpernel::policy::Decision<S>) -> Outcome {
     let pimpernel::policy::Decision {
         children,
+        default_roles: _,
         standing,
         further,
         status,

@@ -9,6 +9,7 @@ use super::manifest::Manifest;
 use super::metadata::text;
 use crate::api::{GROUP, VERSION};
 use crate::policy::admission::{Request, admit};
+use crate::policy::default_roles::{self, RECEIVED, Received};
 use crate::policy::ordering::ANNOTATION as ORDERING;
 use crate::policy::{self, Directory, Meta, Name, Reason, Settings, document};
 use anyhow::Result;
@@ -323,5 +324,6 @@ fn meta(id: &Id, object: &Value, now: Timestamp) -> Meta {
         created: time(text(object, "creationTimestamp")).unwrap_or(now),
         deleting: !text(object, "deletionTimestamp").is_empty(),
         ended: ended.map(|at| (at, status("endReason").and_then(reason).unwrap_or(Reason::Withdrawn))),
+        received: annotation(object, RECEIVED).map_or_else(Received::new, |text| default_roles::read(&text)),
     }
 }

@@ -1,0 +1,138 @@
+//! Makes the out-of-the-box roles that a tenant is still to get, and remembers them on the Tenant (R12). Whether they were
+//! made is asked of the API server itself, not of what was seen last: a role that somebody deleted must not come back.
+//!
+//! A role is made by POST, so that nothing that exists is touched. Its fields are then given up, all but an annotation: Git
+//! can take the role over by server-side apply without a conflict. (With no entry left at all, the API server would invent
+//! an owner, and the next apply would conflict.)
+
+use super::context::Context;
+use super::error::{Error, answer, is_gone, is_terminating};
+use super::reconcile::MANAGER;
+use crate::api;
+use crate::policy::default_roles::{BROUGHT_BY, Due, OutOfTheBox, RECEIVED, Received, read, written};
+use crate::policy::{Key, Name};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::core::{ObjectMeta, ResourceExt};
+use serde_json::json;
+
+/// How often giving up the fields is tried before the next reconcile must go on.
+const ATTEMPTS: usize = 5;
+
+/// Makes what is due to `tenant`, the one of that UID.
+pub async fn make(tenant: &Key, uid: &str, due: &Due, context: &Context) -> Result<(), Error> {
+    let tenants: Api<api::Tenant> = Api::namespaced(context.client.clone(), &tenant.name.namespace);
+    let stored = match tenants.get_metadata(&tenant.name.name).await {
+        Ok(stored) if stored.metadata.uid.as_deref() == Some(uid) => stored,
+        Ok(_) => return Ok(()),
+        Err(error) if is_gone(&error) => return Ok(()),
+        Err(error) => return Err(failed(&tenant.name, error)),
+    };
+    let remembered = stored.annotations().get(RECEIVED).map(|text| read(text));
+    let remembered = remembered.unwrap_or_default();
+    if remembered.is_superset(&due.received) {
+        return Ok(());
+    }
+    for role in due.roles.iter().filter(|role| !remembered.contains(&role.name.name)) {
+        match create(role, context).await {
+            Err(error) if is_terminating(&error) || is_gone(&error) => return Ok(()),
+            other => other.map_err(|error| failed(&role.name, error))?,
+        }
+    }
+    let received: Received = remembered.union(&due.received).cloned().collect();
+    remember(&tenants, &tenant.name, uid, &received).await
+}
+
+fn failed(name: &Name, source: kube::Error) -> Error {
+    Error::DefaultRole {
+        name: name.clone(),
+        source,
+    }
+}
+
+/// Makes a role. One that exists is left alone, but that what a crash left half done is finished.
+async fn create(role: &OutOfTheBox, context: &Context) -> kube::Result<()> {
+    let roles: Api<api::Role> = Api::namespaced(context.client.clone(), &role.name.namespace);
+    let params = PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let object = api::Role {
+        metadata: ObjectMeta {
+            name: Some(role.name.name.to_string()),
+            namespace: Some(role.name.namespace.to_string()),
+            annotations: Some([(BROUGHT_BY.to_owned(), role.application.to_string())].into()),
+            ..ObjectMeta::default()
+        },
+        spec: role.spec.clone(),
+        status: None,
+    };
+    match roles.create(&params, &object).await {
+        Err(error) if answer(&error).is_some_and(|status| status.reason == "AlreadyExists") => {}
+        other => drop(other?),
+    }
+    give_up(&roles, &role.name.name).await
+}
+
+/// Gives up the fields of a role that was made here, if that is still to be done.
+async fn give_up(roles: &Api<api::Role>, name: &str) -> kube::Result<()> {
+    for _ in 0..ATTEMPTS {
+        let Some(stored) = roles.get_metadata_opt(name).await? else {
+            return Ok(());
+        };
+        let Some(kept) = kept(&stored.metadata) else {
+            return Ok(());
+        };
+        let version = stored.resource_version();
+        let body = json!({"metadata": {"resourceVersion": version, "managedFields": kept}});
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        match roles.patch_metadata(name, &params, &Patch::Merge(&body)).await {
+            Err(error) if answer(&error).is_some_and(|status| status.code == 409) => {}
+            other => return other.map(drop),
+        }
+    }
+    Ok(())
+}
+
+/// Who owns which fields of a role that was made here, once all but the annotation is given up; nothing if it is already,
+/// or if the role is somebody else's.
+fn kept(meta: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
+    let fields = json!({"f:metadata": {"f:annotations": {format!("f:{BROUGHT_BY}"): {}}}});
+    let mut given_up = false;
+    let entries = meta.managed_fields.iter().flatten().map(|entry| {
+        let owned = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        let made = entry.manager.as_deref() == Some(MANAGER)
+            && entry.operation.as_deref() == Some("Update")
+            && entry.subresource.as_deref().is_none_or(str::is_empty)
+            && owned.is_some_and(|owned| owned.get("f:spec").is_some());
+        given_up |= made;
+        ManagedFieldsEntry {
+            fields_v1: if made {
+                Some(FieldsV1(fields.clone()))
+            } else {
+                entry.fields_v1.clone()
+            },
+            ..entry.clone()
+        }
+    });
+    let entries: Vec<ManagedFieldsEntry> = entries.collect();
+    given_up.then_some(entries)
+}
+
+/// The UID in the patch keeps it from another Tenant of the same name.
+async fn remember(tenants: &Api<api::Tenant>, name: &Name, uid: &str, received: &Received) -> Result<(), Error> {
+    let body = json!({
+        "apiVersion": format!("{}/{}", api::GROUP, api::VERSION),
+        "kind": "Tenant",
+        "metadata": {"name": &*name.name, "uid": uid, "annotations": {RECEIVED: written(received)}},
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    match tenants.patch_metadata(&name.name, &params, &Patch::Apply(&body)).await {
+        // Deleted, or deleted and made again, in the meantime: whoever is there now is looked at for itself.
+        Err(error) if answer(&error).is_some_and(|status| matches!(status.code, 404 | 409)) => Ok(()),
+        other => other.map(drop).map_err(|error| failed(name, error)),
+    }
+}

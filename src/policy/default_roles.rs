@@ -1,0 +1,116 @@
+//! The out-of-the-box roles (R12): which of them a tenant is still to get, and with what permissions. Each is made once;
+//! that it was is remembered on the Tenant, so that nothing here ever touches a role again, nor brings one back.
+
+use super::catalog::{Catalog, USE};
+use super::directory::{Directory, Entry};
+use super::name::{Folded, Name};
+use super::tenant::Tenant;
+use crate::api::{Grant, LifecycleState, RoleSpec};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// The annotation of a Tenant with the names of the out-of-the-box roles that it has got.
+pub const RECEIVED: &str = "pimpernel.dev/default-roles";
+/// The annotation of an out-of-the-box role with the application that brought it.
+pub const BROUGHT_BY: &str = "pimpernel.dev/default-role-of";
+
+/// The names of roles that a tenant has got.
+pub type Received = BTreeSet<Arc<str>>;
+
+/// What a tenant is still to get.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    /// The roles to make.
+    pub roles: Vec<OutOfTheBox>,
+    /// All that it has got when that is done, those included that were there already.
+    pub received: Received,
+}
+
+/// One role to make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutOfTheBox {
+    /// Its name.
+    pub name: Name,
+    /// The application that brings it.
+    pub application: Arc<str>,
+    /// As it comes from the factory.
+    pub spec: RoleSpec,
+}
+
+/// Reads the annotation.
+pub fn read(text: &str) -> Received {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    names.map(Into::into).collect()
+}
+
+/// Writes the annotation.
+pub fn written(received: &Received) -> String {
+    received.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(",")
+}
+
+/// What the tenant is still to get, if anything. As long as a catalogue is missing it waits: a role that was made without
+/// the permissions of that application would never get them.
+pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<Due> {
+    let tenant = entry.spec.as_ref().ok()?;
+    if entry.meta.deleting || !tenant.default_roles {
+        return None;
+    }
+    let catalogs = tenant
+        .applications
+        .iter()
+        .map(|application| Some((application.as_str(), directory.catalog(application)?)));
+    let catalogs: Vec<(&str, &Catalog)> = catalogs.collect::<Option<_>>()?;
+    let mut received = entry.meta.received.clone();
+    let mut roles = vec![];
+    for (application, catalog) in &catalogs {
+        for (role, display_name) in &catalog.default_roles {
+            if !received.insert(role.as_str().into()) {
+                continue;
+            }
+            let name = Name::new(name.namespace.clone(), role.as_str());
+            if !others_have(&name, display_name, directory) {
+                roles.push(OutOfTheBox {
+                    application: (*application).into(),
+                    spec: factory(role, display_name, &catalogs),
+                    name,
+                });
+            }
+        }
+    }
+    (received != entry.meta.received).then_some(Due { roles, received })
+}
+
+/// Whether another role of the tenant is called so for people.
+fn others_have(name: &Name, display_name: &str, directory: &Directory) -> bool {
+    directory
+        .roles_named(&name.namespace, &Folded::new(display_name))
+        .any(|(other, _)| other != name)
+}
+
+/// A role as it comes from the factory: Active, with all that the catalogues name it for.
+fn factory(role: &str, display_name: &str, catalogs: &[(&str, &Catalog)]) -> RoleSpec {
+    let grants = catalogs.iter().flat_map(|(application, catalog)| {
+        catalog.permissions.iter().filter_map(move |(permission, actions)| {
+            let given = actions.iter().filter(|(_, action)| {
+                let entry = catalog.actions.get(action);
+                entry.is_some_and(|entry| entry.default_for.contains(role) && !entry.unrestricted)
+            });
+            let given: Vec<&String> = given.map(|(name, _)| name).collect();
+            (!given.is_empty()).then(|| Grant {
+                application: (*application).to_owned(),
+                permission: permission.clone(),
+                actions: if actions.len() == 1 && actions.contains_key(USE) {
+                    vec![]
+                } else {
+                    given.into_iter().cloned().collect()
+                },
+            })
+        })
+    });
+    RoleSpec {
+        display_name: display_name.to_owned(),
+        description: None,
+        state: LifecycleState::Active,
+        permissions: grants.collect(),
+    }
+}
