@@ -97,6 +97,23 @@ fn what_the_cluster_would_take_is_fine_and_nothing_is_printed_but_to_people() {
 }
 
 #[test]
+fn r12_roles_that_come_out_of_the_box_are_counted_on() {
+    let employee = |namespace: &str| {
+        format!(
+            "apiVersion: pimpernel.dev/v1alpha1\nkind: Employee\nmetadata: {{name: badge, namespace: {namespace}}}\n\
+             spec: {{username: g@{namespace}.example, state: Active, primaryRole: administrator}}\n"
+        )
+    };
+    let told = |namespace: &str| {
+        let args = ["examples/quickstart/10-tenants.yaml", "catalog", "-"];
+        text(&check(&args, &employee(namespace)).stdout)
+    };
+    let missing = "role `administrator` does not exist yet";
+    assert!(!told("lsp-paris").contains(missing), "{}", told("lsp-paris"));
+    assert!(told("lsp").contains(missing), "the partner wants none");
+}
+
+#[test]
 fn what_is_refused_is_named_with_file_line_field_and_reason() {
     let folder = Folder::new("refused");
     let file = folder.write(

@@ -2,10 +2,12 @@
 //! that it was is remembered on the Tenant, so that nothing here ever touches a role again, nor brings one back.
 
 use super::catalog::{Catalog, USE};
-use super::directory::{Directory, Entry};
-use super::name::{Folded, Name};
+use super::directory::{Change, Directory, Entry, Meta};
+use super::name::{Folded, Kind, Name};
 use super::tenant::Tenant;
+use super::{role, tenant};
 use crate::api::{Grant, LifecycleState, RoleSpec};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -78,6 +80,30 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
         }
     }
     (received != entry.meta.received).then_some(Due { roles, received })
+}
+
+/// The roles that the tenants in `directory` are still to get, as they will be there: for who asks what a state comes to.
+pub fn coming(directory: &Directory, now: Timestamp) -> Vec<Change> {
+    let tenants = directory.keys().filter(|key| key.kind == Kind::Tenant);
+    let due = tenants.filter_map(|key| {
+        tenant::state(&key.name.namespace, directory, now)?;
+        due(&key.name, directory.tenant_entry(&key.name)?, directory)
+    });
+    let roles = due.flat_map(|due| due.roles);
+    let new = roles.filter(|role| directory.role(&role.name).is_none());
+    new.map(|OutOfTheBox { name, spec, .. }| {
+        let meta = Meta {
+            uid: format!("{}:{name}", Kind::Role.as_str()).into(),
+            generation: 1,
+            created: now,
+            deleting: false,
+            ended: None,
+            received: Received::new(),
+        };
+        let spec = role::parse(&spec);
+        Change::Role(name, Some(Entry { meta, spec }))
+    })
+    .collect()
 }
 
 /// Whether another role of the tenant is called so for people.

@@ -108,6 +108,9 @@ impl Judge {
         for (id, object) in &standing {
             self.fold(&mut directory, id, object, now);
         }
+        for role in default_roles::coming(&directory, now) {
+            directory.fold(role);
+        }
         for candidate in candidates {
             if let Some(judgement) = judgements.get_mut(candidate.index) {
                 self.together(&candidate, &directory, now, judgement);
