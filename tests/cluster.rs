@@ -31,6 +31,8 @@ mod deletion;
 mod examples;
 #[path = "cluster/guarded.rs"]
 mod guarded;
+#[path = "cluster/hostile.rs"]
+mod hostile;
 #[path = "cluster/leader.rs"]
 mod leader;
 #[path = "cluster/lifetime.rs"]

@@ -195,11 +195,14 @@ fn refused(
 
 fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind, bounded: bool) -> Result<Request, Violation> {
     let stored = request.old_object.as_ref();
-    let new = if request.operation == Operation::Delete {
-        None
-    } else {
-        request.object.as_ref()
-    };
+    let new = request
+        .object
+        .as_ref()
+        .filter(|_| request.operation != Operation::Delete);
+    if new.or(stored).is_none() {
+        let message = "is missing, and nothing is admitted unseen: send the object under review";
+        return Err(Violation::whole(Reason::InvalidSpec, "object", message));
+    }
     let subject = document::subject(kind, stored.map(spec), new.map(spec), stored.map(meta))?;
     let user = request.user_info.username.as_deref().unwrap_or_default().into();
     let namespace = request.namespace.as_deref().unwrap_or_default();

@@ -10,10 +10,11 @@ pub mod refused;
 pub mod rest;
 pub mod session;
 pub mod state;
+mod turn;
 
 use std::fmt::Debug;
 use std::path::Path;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -28,6 +29,7 @@ use pimpernel_launcher::{ControlPlane, Operator, OperatorOptions, Options, port,
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::process::ExitStatus;
+use turn::Turn;
 
 /// How long anything is waited for, unless a test says otherwise.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -192,6 +194,16 @@ impl World {
     /// What the operator has logged, for messages.
     pub fn log(&self) -> String {
         self.operator().as_ref().map(Operator::log).unwrap_or_default()
+    }
+
+    /// The operator's process, which can be looked at, and must be ended by [`Self::kill_operator`].
+    pub fn operator_pid(&self) -> Result<u32> {
+        Ok(self.operator().as_ref().context("the operator does not run")?.pid())
+    }
+
+    /// The port of the webhook, which the API server alone should ask.
+    pub fn webhook_port(&self) -> u16 {
+        self.webhook
     }
 
     /// The value of one of the operator's metrics, see [`metric`].
@@ -364,30 +376,4 @@ async fn config(kubeconfig: &Path) -> Result<Config> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
-}
-
-/// The right to have a world.
-struct Turn;
-
-static WORLDS: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
-const AT_ONCE: usize = 2;
-
-impl Turn {
-    fn wait() -> Self {
-        let (count, freed) = &WORLDS;
-        let count = count.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut count = freed
-            .wait_while(count, |count| *count >= AT_ONCE)
-            .unwrap_or_else(PoisonError::into_inner);
-        *count += 1;
-        Self
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        let (count, freed) = &WORLDS;
-        *count.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        freed.notify_one();
-    }
 }

@@ -90,11 +90,20 @@ impl Caller {
 
     /// Sends a request. `content` is its type and its body.
     pub async fn send(&self, method: &str, path: &str, content: Option<(&str, &Value)>) -> Result<Answer> {
+        let content = match content {
+            Some((type_, body)) => Some((type_, serde_json::to_vec(body)?)),
+            None => None,
+        };
+        self.send_bytes(method, path, content).await
+    }
+
+    /// Sends a request whose body may be anything.
+    pub async fn send_bytes(&self, method: &str, path: &str, content: Option<(&str, Vec<u8>)>) -> Result<Answer> {
         let mut request = http::Request::builder().method(method).uri(path);
         let body = match content {
             Some((type_, body)) => {
                 request = request.header(http::header::CONTENT_TYPE, type_);
-                Body::from(serde_json::to_vec(body)?)
+                Body::from(body)
             }
             None => Body::empty(),
         };

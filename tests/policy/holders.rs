@@ -45,6 +45,18 @@ fn r8_a_role_that_an_active_employee_holds_cannot_leave_active() {
 }
 
 #[test]
+fn r8_of_ten_thousand_holders_five_are_named_and_the_rest_counted() {
+    let world = held_by(10_000, EmployeeState::Active);
+    let answer = world.write_role("lsp-paris", "team-lead", team_lead(LifecycleState::Inactive));
+    refused(&answer, Reason::RoleInUse, "spec.state", &["and 9996 more"]);
+    let [violation] = &answer.violations[..] else {
+        panic!("one is enough: {answer:?}");
+    };
+    assert_eq!(violation.message.matches("badge-").count(), 5, "{}", violation.message);
+    assert!(violation.message.len() < 300, "{}", violation.message);
+}
+
+#[test]
 fn r8_holding_as_secondary_role_counts_too() {
     let mut world = league();
     world.employee(
