@@ -29,6 +29,11 @@ test: ## runs all checks and all tests, the last ones against a real control pla
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) test --workspace --locked
 
+.PHONY: bench
+bench: programs ## measures what the operator costs; BENCH="--employees 1000" for a quick look
+	$(CARGO) build --release --locked --package pimpernel-bench
+	@$(RELEASE)/pimpernel-bench --operator $(OPERATOR) $(BENCH)
+
 .PHONY: generate
 generate: ## writes the generated files anew
 	$(CARGO) run --locked --package pimpernel-generate

@@ -2,7 +2,6 @@
 //!
 //! At most two worlds exist at a time, so that the tests do not starve each other; a test that wants a third waits.
 
-pub mod audit;
 pub mod cast;
 pub mod library;
 pub mod loose;
@@ -25,6 +24,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{Condition, await_condition};
 use kube::{Client, Config, Resource};
 use pimpernel::api;
+pub use pimpernel_launcher::audit;
 use pimpernel_launcher::{ControlPlane, Operator, OperatorOptions, Options, port, repository};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

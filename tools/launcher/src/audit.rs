@@ -3,15 +3,15 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use pimpernel_launcher::operator::USER;
-use pimpernel_launcher::{ControlPlane, wait};
 use serde_json::Value;
 
-use super::PATIENCE;
+use crate::operator::USER;
+use crate::{ControlPlane, wait};
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A place in the audit log, after all requests that were answered before.
 #[derive(Clone, Copy, Debug)]
@@ -101,7 +101,7 @@ pub fn writes_since(plane: &ControlPlane, start: Place) -> Result<Vec<Request>> 
         .collect())
 }
 
-/// Waits until the operator has written nothing for two seconds, which is longer than anything is held back.
+/// Waits until the operator has written nothing for two seconds, which is longer than anything is held back at rest.
 pub fn quiet(plane: &ControlPlane) -> Result<()> {
     let mut seen = (here(plane)?, Instant::now());
     wait::until("the operator to be at rest", PATIENCE, || {
