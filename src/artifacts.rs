@@ -95,6 +95,11 @@ fn everywhere() -> Vec<Rule> {
         &["create", "get", "list", "patch", "update", "watch"],
     )];
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, kind, &read)));
+    rules.push(Rule::new(
+        api::GROUP,
+        "changerecords",
+        &["create", "get", "list", "watch"],
+    ));
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, &format!("{kind}/status"), &["patch"])));
     rules.push(Rule::new(api::GROUP, "roles", &["create", "patch"]));
     rules.push(Rule::new(api::GROUP, "tenants", &["patch"]));

@@ -16,4 +16,5 @@ pub mod lease;
 pub mod observed;
 pub mod queue;
 pub mod reconcile;
+pub mod records;
 pub mod wire;

@@ -18,6 +18,7 @@ pub mod employee;
 pub mod entitlement;
 pub mod forbidden;
 pub mod impersonation;
+pub mod ledger;
 pub mod name;
 pub mod ordering;
 pub mod plan;
@@ -39,6 +40,8 @@ pub struct Decision<S> {
     pub children: Vec<children::Child>,
     /// For a tenant: the out-of-the-box roles that are to be made, once.
     pub default_roles: Option<default_roles::Due>,
+    /// What should be on record because of it.
+    pub records: Vec<ledger::Record>,
     /// What the condition Ready says.
     pub standing: verdict::Standing,
     /// What is said besides.

@@ -39,6 +39,8 @@ mod leader;
 mod lifetime;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
+#[path = "cluster/recorded.rs"]
+mod recorded;
 #[path = "cluster/recovery.rs"]
 mod recovery;
 #[path = "cluster/refusals.rs"]

@@ -33,6 +33,8 @@ mod mending;
 mod ordering;
 #[path = "policy/permissions.rs"]
 mod permissions;
+#[path = "policy/recorded.rs"]
+mod recorded;
 #[path = "policy/rivals.rs"]
 mod rivals;
 #[path = "policy/roles.rs"]

@@ -38,6 +38,15 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    /// A record could not be stored.
+    #[error("record `{record}`: {source}")]
+    Record {
+        /// Which.
+        record: Box<Name>,
+        /// Why.
+        #[source]
+        source: kube::Error,
+    },
     /// No credential could be made for a session.
     #[error("no credential for the session: {0}")]
     Token(#[from] super::credential::Error),

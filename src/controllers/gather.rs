@@ -5,25 +5,29 @@
 
 use super::context::Context;
 use super::error;
-use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants, key_of, name_of};
+use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Tenants, name_of};
 use super::wire::Derived;
-use crate::policy::children::{Child, ChildId, ChildKind, DERIVED, SESSION_END, SESSION_UID};
-use crate::policy::default_roles;
-use crate::policy::directory::Account;
-use crate::policy::{Change, Directory, Entry, Key, Kind, Meta, Name, Reason, Settings, Violation, affected};
+use crate::api::ChangeRecord;
+use crate::policy::children::{Child, ChildId, ChildKind, DERIVED};
+use crate::policy::ledger::Noted;
+use crate::policy::{Change, Directory, Key, Kind, Name, Settings, affected};
 use futures::stream::{BoxStream, SelectAll};
 use futures::{StreamExt, TryStreamExt};
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::core::{DeserializeGuard, ObjectMeta, PartialObjectMeta};
+use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
+
+mod reading;
+
+pub use reading::version_of;
+use reading::{account, read};
 
 /// How many notes are folded at once before the directory is published.
 const BATCH: usize = 256;
@@ -33,10 +37,11 @@ const BATCH: usize = 256;
 enum Source {
     Declared(Kind),
     Derived(ChildKind),
+    Recorded,
 }
 
 /// How many sources there are.
-const SOURCES: usize = Kind::ALL.len() + 4;
+const SOURCES: usize = Kind::ALL.len() + 4 + 1;
 
 /// What a watch says.
 enum Note {
@@ -61,6 +66,10 @@ enum Fact {
     Derived {
         child: Child,
         version: u64,
+    },
+    Recorded {
+        name: Name,
+        noted: Option<Noted>,
     },
 }
 
@@ -117,7 +126,7 @@ impl Gather {
             }
             Note::Seen(fact, listed) => {
                 let name = match fact.as_ref() {
-                    Fact::Declared { name, .. } => name.clone(),
+                    Fact::Declared { name, .. } | Fact::Recorded { name, .. } => name.clone(),
                     Fact::Derived { child, .. } => child.id.name.clone(),
                 };
                 if listed {
@@ -151,12 +160,30 @@ impl Gather {
                 }
                 woken.extend(context.observed.child(version, child));
             }
+            Fact::Recorded { name, noted } => {
+                self.record(&name, noted, woken);
+                context.observed.shown(&name);
+            }
+        }
+    }
+
+    fn record(&mut self, name: &Name, noted: Option<Noted>, woken: &mut BTreeSet<Key>) {
+        let subject = noted
+            .as_ref()
+            .or(self.directory.ledger().noted(name))
+            .map(Noted::subject);
+        if let Some(subject) = subject {
+            self.fold(Change::Record(name.clone(), noted), &subject, woken);
         }
     }
 
     fn gone(&mut self, source: Source, (name, version): (&Name, u64), context: &Context, woken: &mut BTreeSet<Key>) {
         self.known.entry(source).or_default().remove(name);
         match source {
+            Source::Recorded => {
+                self.record(name, None, woken);
+                context.observed.shown(name);
+            }
             Source::Declared(kind) => {
                 let key = Key::new(kind, name.clone());
                 context.observed.forget(&key);
@@ -189,28 +216,12 @@ impl Gather {
     }
 }
 
-/// What the account of a session says of it.
-fn account(child: &Child) -> Option<(Arc<str>, Account)> {
-    if child.id.kind != ChildKind::ServiceAccount || child.owner.kind != Kind::Impersonation {
-        return None;
-    }
-    let uid = child.annotations.get(SESSION_UID)?.as_str().into();
-    let end = child.annotations.get(SESSION_END)?.parse().ok()?;
-    Some((
-        uid,
-        Account {
-            session: child.owner.name.clone(),
-            end,
-        },
-    ))
-}
-
 fn kind_of(change: &Change) -> Kind {
     match change {
         Change::Tenant(..) => Kind::Tenant,
         Change::Role(..) => Kind::Role,
         Change::Employee(..) => Kind::Employee,
-        Change::Impersonation(..) | Change::Account(..) => Kind::Impersonation,
+        Change::Impersonation(..) | Change::Account(..) | Change::Record(..) => Kind::Impersonation,
         Change::Catalog(..) => Kind::PermissionCatalog,
     }
 }
@@ -235,6 +246,7 @@ fn sources(context: &Context) -> SelectAll<Notes> {
         declared::<Employees>(client, settings),
         declared::<Impersonations>(client, settings),
         declared::<Catalogs>(client, settings),
+        recorded(client),
         derived(Api::<rbac::Role>::all(client.clone())),
         derived(Api::<rbac::RoleBinding>::all(client.clone())),
         derived(Api::<ServiceAccount>::namespaced(client.clone(), sessions)),
@@ -251,11 +263,28 @@ fn declared<D: Declared>(client: &kube::Client, settings: &Arc<Settings>) -> Not
         Source::Declared(D::KIND),
         move |DeserializeGuard(object)| Some(read::<D>(object, &settings)),
     );
+    unless_undefined::<D::Wire>(notes, client)
+}
+
+fn recorded(client: &kube::Client) -> Notes {
+    let api: Api<DeserializeGuard<ChangeRecord>> = Api::all(client.clone());
+    let fact = |DeserializeGuard(object): DeserializeGuard<ChangeRecord>| {
+        let object = object.ok()?;
+        let name = name_of(&object.metadata);
+        let noted = Noted::read(&name.namespace, &object.spec);
+        Some(Fact::Recorded { name, noted })
+    };
+    let notes = notes(api, watcher::Config::default(), Source::Recorded, fact);
+    unless_undefined::<ChangeRecord>(notes, client)
+}
+
+/// Tells a kind that is not defined any more from one that is not served.
+fn unless_undefined<K: Resource<DynamicType = ()>>(notes: Notes, client: &kube::Client) -> Notes {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     let notes = notes.then(move |(source, note)| {
         let definitions = definitions.clone();
         async move {
-            let undefined = matches!(note, Note::Unserved) && is_undefined::<D>(&definitions).await;
+            let undefined = matches!(note, Note::Unserved) && is_undefined::<K>(&definitions).await;
             (source, if undefined { Note::Undefined } else { note })
         }
     });
@@ -264,8 +293,8 @@ fn declared<D: Declared>(client: &kube::Client, settings: &Arc<Settings>) -> Not
 
 /// Whether a kind is defined no more. The definition itself is asked for, since an API server may for a while, or for
 /// good, not serve what is defined, and the objects are there all the same.
-async fn is_undefined<D: Declared>(definitions: &Api<CustomResourceDefinition>) -> bool {
-    let name = format!("{}.{}", D::Wire::plural(&()), D::Wire::group(&()));
+async fn is_undefined<K: Resource<DynamicType = ()>>(definitions: &Api<CustomResourceDefinition>) -> bool {
+    let name = format!("{}.{}", K::plural(&()), K::group(&()));
     match definitions.get_metadata_opt(&name).await {
         Ok(definition) => definition.is_none(),
         Err(error) => {
@@ -317,71 +346,4 @@ where
         std::future::ready(note.map(|note| (source, note)))
     });
     notes.boxed()
-}
-
-/// Reads an object; one that does not decode is kept as one that contradicts, so that it gives nothing and stops nobody.
-fn read<D: Declared>(object: Result<D::Wire, kube::core::error_boundary::InvalidObject>, settings: &Settings) -> Fact {
-    let (meta, spec, status) = match object {
-        Ok(wire) => {
-            let name = name_of(wire.meta());
-            let spec = D::parse(&name, &wire, settings);
-            (wire.meta().clone(), spec, D::status(&wire).cloned())
-        }
-        Err(invalid) => {
-            let message = format!(
-                "cannot be read as a {}: {}; correct the object",
-                D::KIND.as_str(),
-                invalid.error
-            );
-            (
-                invalid.metadata,
-                Err(vec![Violation::whole(Reason::InvalidSpec, "spec", message)]),
-                None,
-            )
-        }
-    };
-    let name = name_of(&meta);
-    let version = version_of(&meta);
-    let ended = status.as_ref().and_then(Status::ended);
-    let status = status
-        .and_then(|status| serde_json::to_string(&status).ok())
-        .unwrap_or_default();
-    let change = D::change(
-        name.clone(),
-        Some(Entry {
-            meta: read_meta(meta, ended),
-            spec,
-        }),
-    );
-    let name = key_of::<D>(name).name;
-    Fact::Declared {
-        change,
-        name,
-        version,
-        status: status.into(),
-    }
-}
-
-fn read_meta(meta: ObjectMeta, ended: Option<(Timestamp, Reason)>) -> Meta {
-    let annotation = meta
-        .annotations
-        .as_ref()
-        .and_then(|all| all.get(default_roles::RECEIVED));
-    let received = annotation.map(|text| default_roles::read(text)).unwrap_or_default();
-    Meta {
-        uid: meta.uid.unwrap_or_default().into(),
-        generation: meta.generation.unwrap_or_default(),
-        created: meta.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-        deleting: meta.deletion_timestamp.is_some(),
-        ended,
-        received,
-    }
-}
-
-/// Versions of one resource can be compared (stable since Kubernetes 1.35).
-pub fn version_of(meta: &ObjectMeta) -> u64 {
-    meta.resource_version
-        .as_deref()
-        .and_then(|version| version.parse().ok())
-        .unwrap_or_default()
 }

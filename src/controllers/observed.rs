@@ -1,10 +1,10 @@
 //! What exists of our making, as last heard of: derived objects and statuses. Our own writes are entered when they are
 //! answered, so that a reconcile does not write again what a slow watch has not shown yet.
 
-use crate::policy::Key;
 use crate::policy::children::{Child, ChildId, Observations};
+use crate::policy::{Key, Name};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The index; its methods take no longer than a look-up.
@@ -19,6 +19,7 @@ struct Inner {
     owned: BTreeMap<Key, BTreeSet<ChildId>>,
     statuses: HashMap<Key, (u64, Box<str>)>,
     counted: HashMap<Key, Timestamp>,
+    recorded: HashSet<Name>,
 }
 
 impl Observed {
@@ -105,6 +106,21 @@ impl Observed {
             inner.counted.insert(key.clone(), now);
         }
         next
+    }
+
+    /// A record was stored that the watch has not shown yet.
+    pub fn recorded(&self, name: Name) {
+        self.inner().recorded.insert(name);
+    }
+
+    /// Whether a record was stored that the watch has not shown yet.
+    pub fn has_recorded(&self, name: &Name) -> bool {
+        self.inner().recorded.contains(name)
+    }
+
+    /// The watch has shown a record: from here on it is the directory that knows.
+    pub fn shown(&self, name: &Name) {
+        self.inner().recorded.remove(name);
     }
 
     /// Forgets the status of an object that is gone.

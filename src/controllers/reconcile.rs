@@ -3,10 +3,11 @@
 use super::context::Context;
 use super::error::{Error, answer, is_unreadable};
 use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants};
-use super::{apply, default_roles, events};
+use super::{apply, default_roles, events, records};
 use crate::api::{GROUP, VERSION};
+use crate::policy::impersonation::departed;
 use crate::policy::status::{Applied, conditions};
-use crate::policy::{Decision, Entry, Key, Kind, earliest};
+use crate::policy::{Decision, Entry, Key, Kind, Reason, earliest};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, ResourceExt};
@@ -33,6 +34,16 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
     let directory = context.directory();
     let Some(entry) = D::entry(&directory, &key.name) else {
         apply::children(key, &[], context).await?;
+        let observed = context.observed.of(key);
+        let departed = match key.kind {
+            Kind::Impersonation => departed(&key.name, None, (&observed, &directory), now),
+            Kind::Tenant | Kind::Role | Kind::Employee | Kind::PermissionCatalog => vec![],
+        };
+        for record in records::store(&departed, context).await? {
+            context
+                .metrics
+                .session_ended(Reason::Deleted, now.duration_since(record.spec.time.0));
+        }
         apply::tidy(key, &[], context).await?;
         return Ok(None);
     };
@@ -48,8 +59,10 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
         Ok(applied) => applied.clone(),
         Err(error) => Applied::Failed(error.reason(), error.to_string()),
     };
+    let stored = records::store(&decision.records, context).await;
     let wake_at = report::<D>(key, &entry, &decision, (&told, now), context).await?;
     let applied = applied?;
+    stored?;
     apply::tidy(key, &decision.children, context).await?;
     match (applied, told) {
         (Applied::Complete, _) => Ok(earliest(decision.wake_at, wake_at)),

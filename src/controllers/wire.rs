@@ -2,8 +2,8 @@
 
 use crate::api::{GROUP, VERSION};
 use crate::policy::children::{
-    Body, Child, ChildId, ChildKind, DERIVED, OWNER_KIND, OWNER_NAME, OWNER_NAMESPACE, Rule, SESSION_END, SESSION_UID,
-    Subject, merged, owner_key,
+    Body, Child, ChildId, ChildKind, DERIVED, OWNER_KIND, OWNER_NAME, OWNER_NAMESPACE, Rule, SESSION_END, SESSION_TOLD,
+    SESSION_UID, Subject, merged, owner_key,
 };
 use crate::policy::{Key, Kind, Name};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -116,7 +116,7 @@ pub trait Derived {
         let meta = self.metadata();
         let name = Name::new(meta.namespace.as_deref()?, meta.name.as_deref()?);
         let owner = owner(meta, &name);
-        let ours = |(key, _): &(&String, &String)| [SESSION_END, SESSION_UID].contains(&key.as_str());
+        let ours = |(key, _): &(&String, &String)| [SESSION_END, SESSION_TOLD, SESSION_UID].contains(&key.as_str());
         let annotations: BTreeMap<String, String> = meta
             .annotations
             .iter()

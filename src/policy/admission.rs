@@ -183,6 +183,10 @@ fn session(
                     };
                 }
             };
+            if let Some(over) = over(name, &session, directory, now) {
+                answer.warnings.push(over);
+                return answer;
+            }
             answer.violations = impersonation::rules(name, &session, None, directory, now);
             match directory.tenant(&name.namespace) {
                 Some(tenant) => {
@@ -190,7 +194,7 @@ fn session(
                         .violations
                         .extend(impersonation::limits(&session, now, tenant, now));
                     if answer.violations.is_empty() {
-                        answer.warnings.push(opening(&session, tenant, now));
+                        answer.warnings.push(opening(tenant));
                     }
                 }
                 None => answer.warnings.push(role::tenant_missing(&name.namespace).1),
@@ -218,10 +222,17 @@ fn session(
     answer
 }
 
-fn opening(session: &impersonation::Impersonation, tenant: &tenant::Tenant, now: Timestamp) -> String {
+/// Why nothing is opened, whatever else there is: the end has passed, or what is asked for has ended. A manifest that is
+/// applied again from Git is then no reason to refuse (I12).
+fn over(name: &Name, session: &impersonation::Impersonation, directory: &Directory, now: Timestamp) -> Option<String> {
     if now >= session.end(now) {
-        return "the end has passed already: nothing is opened".to_owned();
+        return Some("the end has passed already: nothing is opened".to_owned());
     }
+    let (at, _) = directory.ledger().ended_claim(&impersonation::claim(name, session)?)?;
+    Some(impersonation::again(at))
+}
+
+fn opening(tenant: &tenant::Tenant) -> String {
     if tenant.consent {
         return "the session waits until the tenant consents".to_owned();
     }

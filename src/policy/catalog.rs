@@ -228,6 +228,7 @@ pub fn decide(entry: &Entry<Catalog>) -> Decision<PermissionCatalogStatus> {
     let violations = entry.spec.as_ref().err().cloned().unwrap_or_default();
     Decision {
         children: vec![],
+        records: vec![],
         standing: Standing::of(violations, vec![], ready),
         default_roles: None,
         further: None,

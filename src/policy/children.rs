@@ -19,6 +19,8 @@ pub const OWNER_NAME: &str = "pimpernel.dev/owner-name";
 pub const SESSION_END: &str = "pimpernel.dev/session-end";
 /// The annotation of a session's objects with the UID of the Impersonation.
 pub const SESSION_UID: &str = "pimpernel.dev/session-uid";
+/// The annotation of a session's account with what the record of its end will say.
+pub const SESSION_TOLD: &str = "pimpernel.dev/session";
 /// How many subjects a binding holds at most: an edit then rewrites at most some 20 KB.
 pub const BUCKET_SIZE: usize = 100;
 

@@ -5,6 +5,7 @@ use super::catalog::{Action, ActionEntry, Catalog};
 use super::default_roles::Received;
 use super::employee::Employee;
 use super::impersonation::Impersonation;
+use super::ledger::{Ledger, Noted};
 use super::name::{Folded, Key, Kind, Name, older};
 use super::role::Role;
 use super::tenant::Tenant;
@@ -81,6 +82,8 @@ pub enum Change {
     Catalog(Name, Option<Entry<Catalog>>),
     /// A session's account, by the UID of the Impersonation.
     Account(Arc<str>, Option<Account>),
+    /// Something on record.
+    Record(Name, Option<Noted>),
 }
 
 /// The snapshot.
@@ -93,6 +96,7 @@ pub struct Directory {
     sessions: OrdMap<Name, Arc<Entry<Impersonation>>>,
     catalogs: OrdMap<Name, Arc<Entry<Catalog>>>,
     accounts: OrdMap<Arc<str>, Account>,
+    ledger: Ledger,
     children: OrdMap<Arc<str>, OrdSet<Name>>,
     holders: OrdMap<Name, OrdSet<Name>>,
     role_names: OrdMap<(Arc<str>, Folded), OrdSet<Name>>,
@@ -111,6 +115,7 @@ impl Directory {
             sessions: OrdMap::new(),
             catalogs: OrdMap::new(),
             accounts: OrdMap::new(),
+            ledger: Ledger::default(),
             children: OrdMap::new(),
             holders: OrdMap::new(),
             role_names: OrdMap::new(),
@@ -155,6 +160,7 @@ impl Directory {
                 .insert(uid, account.clone())
                 .is_none_or(|old| old != account),
             Change::Account(uid, None) => self.accounts.remove(&uid).is_some(),
+            Change::Record(name, noted) => self.ledger.fold(name, noted),
         }
     }
 
@@ -206,6 +212,11 @@ impl Directory {
     /// What its catalogue says of `action`.
     pub fn action(&self, action: &Action) -> Option<&ActionEntry> {
         self.catalog(action.application())?.actions.get(action)
+    }
+
+    /// What is on record.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The account of the session with that UID.

@@ -281,6 +281,7 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
             let standing = Standing::Refused(violations.clone());
             return Decision {
                 children: vec![],
+                records: vec![],
                 standing,
                 default_roles: None,
                 further: None,
@@ -293,6 +294,7 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
     let (roles, actions) = net(name, entry, directory, now);
     Decision {
         children: vec![],
+        records: vec![],
         standing: Standing::of(
             violations,
             missing(name, employee, directory, now),

@@ -11,9 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::Arc;
 
+mod ended;
 mod grounds;
 mod opened;
 
+pub use ended::{again, claim, departed};
 pub use grounds::{limits, rules};
 pub use opened::{account_name, banner};
 
@@ -37,6 +39,10 @@ pub struct Impersonation {
     pub impersonator: Arc<str>,
     /// The same, for comparing.
     pub folded: Folded,
+    /// Why.
+    pub reason: Arc<str>,
+    /// A reference to a case elsewhere.
+    pub ticket: Option<Arc<str>>,
     /// How its end is given.
     pub length: Length,
     /// Whether it was stopped.
@@ -88,6 +94,8 @@ pub fn parse(spec: &api::ImpersonationSpec) -> Result<Impersonation, Violations>
         mode: spec.mode,
         impersonator: spec.impersonator.as_str().into(),
         folded: Folded::new(&spec.impersonator),
+        reason: spec.reason.as_str().into(),
+        ticket: spec.ticket.as_deref().map(Into::into),
         length,
         stop: spec.stop,
     })
@@ -131,7 +139,7 @@ pub fn phase(
     directory: &Directory,
     now: Timestamp,
 ) -> Phase {
-    if let Some((at, reason)) = entry.meta.ended {
+    if let Some((at, reason)) = ended::on_record(name, entry, directory).or(entry.meta.ended) {
         return Phase::Ended(at, reason);
     }
     let (was_open, severed) = opened::traces(name, &entry.meta.uid, observed, directory);
@@ -147,7 +155,10 @@ pub fn phase(
     if now >= end {
         return Phase::Ended(end, Reason::Expired);
     }
-    if entry.meta.deleting || severed {
+    if entry.meta.deleting {
+        return Phase::Ended(now, Reason::Deleted);
+    }
+    if severed {
         return Phase::Ended(now, Reason::Withdrawn);
     }
     let violations = rules(name, session, Some(entry.age()), directory, now);
@@ -186,7 +197,10 @@ pub fn decide(
         expiration_time: end.map(Time),
         ..ImpersonationStatus::default()
     };
-    let mut children = vec![];
+    let (mut children, mut records) = (
+        vec![],
+        ended::departed(name, Some(&entry.meta.uid), (observed, directory), now),
+    );
     let (standing, active) = match phase {
         Phase::Open => {
             if let (Some(session), Some(tenant)) = (session, directory.tenant(&name.namespace)) {
@@ -210,14 +224,16 @@ pub fn decide(
             )
         }
         Phase::Ended(at, reason) => {
+            records.extend(ended::of_session(name, entry, (observed, directory), (at, reason)));
             status.end_time = Some(Time(whole_seconds(at)));
             status.end_reason = Some(reason.to_string());
-            let message = ending(reason);
+            let message = ended::before(name, entry, directory).unwrap_or_else(|| ending(reason));
             (Standing::Ready(reason, message.clone()), (false, reason, message))
         }
     };
     Decision {
         children,
+        records,
         standing,
         default_roles: None,
         further: Some(Further {
@@ -235,6 +251,7 @@ fn ending(reason: Reason) -> String {
     match reason {
         Reason::Stopped => "The session was stopped",
         Reason::Expired => "The session reached its end",
+        Reason::Deleted => "The session was deleted",
         _ => "The session lost its ground: the right, the tenant's state, or the mode",
     }
     .to_owned()

@@ -113,6 +113,11 @@ impl Folded {
         let folded = caseless::default_case_fold_str(&text.nfc().collect::<String>());
         Self(folded.nfc().collect::<String>().into())
     }
+
+    /// The folded text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Who came first: the older object wins a name; of two made in the same second, the one with the smaller UID.

@@ -1,10 +1,10 @@
-//! Roles: their names, their state, what they grant and to whom (R1 to R9, E8). Who may write what into one (R16) is a
+//! Roles: their state, what they grant and to whom (R5 to R9, E8); their names are in `naming`. Who may write what into one (R16) is a
 //! rule about the writer and left to admission.
 
 use super::access::{self, Granted, Line};
 use super::catalog::Actions;
 use super::children::Parent;
-use super::directory::{Directory, Entry, came_first};
+use super::directory::{Directory, Entry};
 use super::name::{Folded, Key, Kind, Name};
 use super::tenant;
 use super::verdict::{self, Reason, Standing, Violation, Violations};
@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The characters that a display name may not contain (R2).
-pub const FORBIDDEN: [char; 12] = ['/', '\\', '+', '!', '?', '<', '>', '#', '&', ',', '%', '"'];
-/// The name of the account that sessions act as (R3, I5).
-pub const RESERVED: &str = "Impersonated Admin";
+mod naming;
+
+pub(super) use naming::display_name;
+pub use naming::{FORBIDDEN, RESERVED};
+use naming::{naming, restless, taken};
 
 /// A role, strictly.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,32 +77,6 @@ fn description(text: &str) -> Option<Violation> {
     Some(Violation::whole(Reason::InvalidDescription, field, message))
 }
 
-/// R1, R2 and the reserved name of R3.
-pub(super) fn display_name(name: &str) -> Violations {
-    let field = "spec.displayName";
-    let mut violations = vec![];
-    let length = name.chars().count();
-    if length == 0 || length > 50 {
-        let message = format!("has {length} characters: give it 1 to 50");
-        violations.push(Violation::whole(Reason::InvalidDisplayName, field, message));
-    }
-    if name.trim() != name {
-        let message = format!("`{name}` begins or ends with a blank: remove it");
-        violations.push(Violation::whole(Reason::InvalidDisplayName, field, message));
-    }
-    let found: BTreeSet<char> = name.chars().filter(|c| FORBIDDEN.contains(c)).collect();
-    if !found.is_empty() {
-        let found = access::quoted(found.iter().map(char::to_string));
-        let message = format!("`{name}` contains {found}: leave that out");
-        violations.push(Violation::whole(Reason::ForbiddenCharacter, field, message));
-    }
-    if Folded::new(name) == Folded::new(RESERVED) {
-        let message = format!("`{name}` is reserved for sessions: choose another name");
-        violations.push(Violation::whole(Reason::NameReserved, field, message));
-    }
-    violations
-}
-
 /// What a role contradicts at `now`. Without an age it is the newcomer, to whom every other object came first.
 pub fn rules(
     name: &Name,
@@ -111,26 +86,12 @@ pub fn rules(
     now: Timestamp,
 ) -> Violations {
     let mut violations: Violations = taken(name, role, age, directory).into_iter().collect();
+    violations.extend(restless(name, role, directory));
     if role.state != LifecycleState::Active {
         let what = format!("be `{:?}`", role.state);
         violations.extend(held(name, ("spec.state", &what), directory, now));
     }
     violations
-}
-
-/// R3: the name is unique in the tenant; the older object keeps it.
-fn taken(name: &Name, role: &Role, age: Option<(Timestamp, &str)>, directory: &Directory) -> Option<Violation> {
-    let others = directory
-        .roles_named(&name.namespace, &role.folded)
-        .filter(|(other, _)| *other != name);
-    let (other, _) = others
-        .filter(|(_, other)| came_first(other, age))
-        .min_by_key(|(_, other)| other.age())?;
-    let message = format!(
-        "`{}` is the name of role `{}` already, in whatever case: choose another name",
-        role.display_name, other.name
-    );
-    Some(Violation::whole(Reason::NameTaken, "spec.displayName", message))
 }
 
 /// R8: a role that Active employees hold cannot leave Active or go. Those who do not count now do not hinder (E10).
@@ -174,6 +135,7 @@ pub fn counts(name: &Name, entry: &Entry<Role>, directory: &Directory) -> bool {
         role.state == LifecycleState::Active
             && !entry.meta.deleting
             && taken(name, role, Some(entry.age()), directory).is_none()
+            && restless(name, role, directory).is_none()
     })
 }
 
@@ -197,6 +159,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             let standing = Standing::Refused(violations.clone());
             return Decision {
                 children: vec![],
+                records: vec![],
                 standing,
                 default_roles: None,
                 further: None,
@@ -224,6 +187,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
     }
     Decision {
         children,
+        records: naming(name, entry, directory, now).into_iter().collect(),
         standing: Standing::of(
             violations,
             missing(name, pending, directory),

@@ -257,6 +257,7 @@ pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Ti
     Decision {
         children,
         default_roles: (!void).then(|| default_roles::due(name, entry, directory)).flatten(),
+        records: vec![],
         standing: Standing::of(
             violations,
             report::missing(tenant, directory),
@@ -276,6 +277,7 @@ pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Ti
 fn nothing(standing: Standing) -> Decision<TenantStatus> {
     Decision {
         children: vec![],
+        records: vec![],
         standing,
         default_roles: None,
         further: None,

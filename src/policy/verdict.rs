@@ -108,6 +108,10 @@ reasons! {
     ForbiddenCharacter: Refusal = "R2",
     /// Another role of the tenant has the name.
     NameTaken: Refusal = "R3",
+    /// Another role of the tenant has had the name before, and keeps it for ever.
+    NameBurnt: Refusal = "R4",
+    /// The role has had twenty names, and gets no other.
+    TooManyNames: Refusal = "R4",
     /// The name belongs to Pimpernel itself.
     NameReserved: Refusal = "R3",
     /// The description is not plain text of at most 200 characters.
@@ -162,6 +166,8 @@ reasons! {
     Stopped: Ending = "I9",
     /// The session reached its end.
     Expired: Ending = "I8, I9",
+    /// The session ended because its Impersonation was deleted.
+    Deleted: Ending = "I9",
     /// The session ended because its ground went: the right, the tenant's state, or the mode.
     Withdrawn: Ending = "I9",
     /// The operator does not know enough yet to judge.

@@ -262,7 +262,7 @@ fn i9_stop_ends_it_from_outside_and_from_inside_and_by_nobody_else() {
 #[test]
 fn i9_an_open_session_whose_ground_goes_is_withdrawn() {
     let paris = |world: &World| world.tenants[&Name::tenant("lsp-paris")].clone();
-    let changes: [(&str, Loss); 6] = [
+    let changes: [(&str, Loss); 5] = [
         ("the mode is switched off", |world, mut paris| {
             let mut policy: ImpersonationPolicy = serde_json::from_str("{}").unwrap();
             policy.support = Switch::Disabled;
@@ -289,9 +289,6 @@ fn i9_an_open_session_whose_ground_goes_is_withdrawn() {
         }),
         ("the tenant is gone", |world, _| {
             world.remove(Kind::Tenant, &Name::tenant("lsp-paris"));
-        }),
-        ("it is being deleted", |world, _| {
-            world.deleting(Kind::Impersonation, &Name::new("lsp-paris", "call-1792"));
         }),
     ];
     for (what, change) in changes {
@@ -353,4 +350,11 @@ fn i11_where_consent_is_needed_a_session_waits_and_gives_nothing() {
     let answer = world.request("lsp-paris", session(Mode::Support, PERCY));
     assert_eq!(answer.warnings, ["the session waits until the tenant consents"]);
     admitted(&world.request("lsp-lyon", support()));
+}
+
+#[test]
+fn i9_a_session_that_is_being_deleted_is_over() {
+    let mut world = open(support());
+    world.deleting(Kind::Impersonation, &Name::new("lsp-paris", "call-1792"));
+    over(&world, Reason::Deleted, NOW);
 }

@@ -8,6 +8,7 @@ use pimpernel::api::{EmployeeSpec, ImpersonationSpec, PermissionCatalogSpec, Rol
 use pimpernel::policy::admission::{self, Answer, Request};
 use pimpernel::policy::children::{Body, Child, Observations, Subject};
 use pimpernel::policy::directory::Account;
+use pimpernel::policy::ledger::Record;
 use pimpernel::policy::verdict::{Further, Standing};
 use pimpernel::policy::{Change, Directory, Entry, Key, Kind, Meta, Name, Reason, Settings};
 use pimpernel::policy::{catalog, employee, impersonation, role, tenant};
@@ -33,6 +34,7 @@ pub fn time(text: &str) -> Time {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     pub children: Vec<Child>,
+    pub records: Vec<Record>,
     pub standing: Standing,
     pub further: Option<Further>,
     pub status: serde_json::Value,
@@ -311,10 +313,8 @@ impl World {
     }
 
     pub fn write_catalog(&self, name: &str, new: PermissionCatalogSpec) -> Answer {
-        let change = admission::Change {
-            old: None,
-            new: Some(new),
-        };
+        let (old, new) = (None, Some(new));
+        let change = admission::Change { old, new };
         self.admit("", name, admission::Subject::Catalog(change), "somebody")
     }
 
@@ -340,6 +340,7 @@ fn outcome<S: serde::Serialize>(decision: pimpernel::policy::Decision<S>) -> Out
     let pimpernel::policy::Decision {
         children,
         default_roles: _,
+        records,
         standing,
         further,
         status,
@@ -347,6 +348,7 @@ fn outcome<S: serde::Serialize>(decision: pimpernel::policy::Decision<S>) -> Out
     } = decision;
     Outcome {
         children,
+        records,
         standing,
         further,
         status: serde_json::to_value(status).unwrap(),

@@ -1,9 +1,10 @@
 //! An open session: what exists because of it (I5) and what its status says (I1, I6).
 
 use super::Impersonation;
+use super::ended::Told;
 use crate::api::{self, ImpersonationStatus, Mode};
 use crate::policy::children::{
-    Body, Child, ChildId, ChildKind, Observations, Parent, Rule, SESSION_END, SESSION_UID, Subject,
+    Body, Child, ChildId, ChildKind, Observations, Parent, Rule, SESSION_END, SESSION_TOLD, SESSION_UID, Subject,
 };
 use crate::policy::directory::{Directory, Entry};
 use crate::policy::entitlement;
@@ -144,8 +145,12 @@ pub(super) fn open(
         (SESSION_END.to_owned(), end.to_string()),
         (SESSION_UID.to_owned(), uid.to_string()),
     ]);
+    let told = Told::of(entry).and_then(|told| serde_json::to_string(&told).ok());
     for child in &mut children {
         child.annotations.clone_from(&annotations);
+        if let (ChildKind::ServiceAccount, Some(told)) = (child.id.kind, &told) {
+            child.annotations.insert(SESSION_TOLD.to_owned(), told.clone());
+        }
     }
     children
 }

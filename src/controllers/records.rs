@@ -1,0 +1,38 @@
+//! Records: written once, never changed and never removed.
+
+use super::context::Context;
+use super::error::{Error, answer, is_gone, is_terminating};
+use super::reconcile::MANAGER;
+use crate::api::ChangeRecord;
+use crate::policy::ledger::Record;
+use kube::api::{Api, PostParams};
+
+/// Stores what is not on record yet, and gives what was stored only now. In a namespace that is being deleted nothing can be
+/// created: its records go with it.
+pub async fn store<'a>(records: &'a [Record], context: &Context) -> Result<Vec<&'a Record>, Error> {
+    let mut stored = vec![];
+    for record in records {
+        if context.observed.has_recorded(&record.name) {
+            continue;
+        }
+        let object = ChangeRecord::new(&record.name.name, record.spec.clone());
+        let api: Api<ChangeRecord> = Api::namespaced(context.client.clone(), &record.name.namespace);
+        let params = PostParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        match api.create(&params, &object).await {
+            Ok(_) => stored.push(record),
+            Err(error) if answer(&error).is_some_and(|status| status.reason == "AlreadyExists") => {}
+            Err(error) if is_terminating(&error) || is_gone(&error) => continue,
+            Err(source) => {
+                return Err(Error::Record {
+                    record: Box::new(record.name.clone()),
+                    source,
+                });
+            }
+        }
+        context.observed.recorded(record.name.clone());
+    }
+    Ok(stored)
+}

@@ -1,0 +1,229 @@
+//! What is on record and decides: which sessions have ended, and which names roles have used. It is read from ChangeRecords,
+//! which nobody can change, so that what it says cannot be undone by deleting an object or writing to its status.
+
+use super::name::{Folded, Key, Kind, Name};
+use super::verdict::Reason;
+use crate::api::{ChangeRecordSpec, FieldChange, Operation, Subject};
+use imbl::{OrdMap, OrdSet};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+
+/// The path under which a record names the display name of a role.
+pub const DISPLAY_NAME: &str = "spec.displayName";
+/// The path under which the record of a session's end has the end that was asked for.
+pub const NOT_AFTER: &str = "spec.notAfter";
+/// The path under which the record of a session's end says how it ended.
+pub const END_REASON: &str = "status.endReason";
+
+/// A record that should exist. It is written once, never changed and never removed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Where, and called what: the same record has the same name, so that writing it twice does nothing.
+    pub name: Name,
+    /// What it says.
+    pub spec: ChangeRecordSpec,
+}
+
+/// What a session asked for that gave its end as an instant: applied again, it is the same request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The Impersonation.
+    pub session: Name,
+    /// Who enters, verbatim.
+    pub impersonator: Arc<str>,
+    /// The instant.
+    pub not_after: Timestamp,
+}
+
+/// What of a record decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// A session ended.
+    End {
+        /// The Impersonation.
+        session: Name,
+        /// Its UID.
+        uid: Arc<str>,
+        /// What it asked for, if that can be asked for again.
+        claim: Option<Claim>,
+        /// When it ended.
+        at: Timestamp,
+        /// How.
+        how: Reason,
+    },
+    /// A role used a name.
+    Named {
+        /// The role.
+        role: Name,
+        /// The name, for comparing.
+        folded: Folded,
+        /// Since when.
+        at: Timestamp,
+    },
+}
+
+impl Noted {
+    /// Reads a record of `namespace`; nothing, if it decides nothing.
+    pub fn read(namespace: &str, spec: &ChangeRecordSpec) -> Option<Self> {
+        let Subject {
+            kind,
+            name,
+            uid,
+            display_name: _,
+        } = &spec.subject;
+        let subject = Name::new(namespace, name.as_str());
+        let value = |path: &str| {
+            let change = spec.changes.iter().find(|change| change.path == path)?;
+            change.to.as_deref()
+        };
+        match (Kind::of(kind)?, spec.operation) {
+            (Kind::Impersonation, Operation::End) => {
+                let claim = value(NOT_AFTER)
+                    .and_then(|instant| instant.parse().ok())
+                    .map(|not_after| Claim {
+                        session: subject.clone(),
+                        impersonator: spec.actor.username.as_str().into(),
+                        not_after,
+                    });
+                let named = |reason: &&Reason| value(END_REASON) == Some(reason.as_str());
+                Some(Self::End {
+                    session: subject,
+                    uid: uid.as_str().into(),
+                    claim,
+                    at: spec.time.0,
+                    how: Reason::ALL.iter().find(named).copied().unwrap_or(Reason::Withdrawn),
+                })
+            }
+            (Kind::Role, Operation::Create | Operation::Update) => Some(Self::Named {
+                folded: Folded::new(value(DISPLAY_NAME)?),
+                role: subject,
+                at: spec.time.0,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The object that it is about.
+    pub fn subject(&self) -> Key {
+        match self {
+            Self::End { session, .. } => Key::new(Kind::Impersonation, session.clone()),
+            Self::Named { role, .. } => Key::new(Kind::Role, role.clone()),
+        }
+    }
+}
+
+/// Roles in the order in which they came to a name.
+type Users = OrdSet<(Timestamp, Arc<str>)>;
+
+/// All that is on record and decides.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    noted: OrdMap<Name, Arc<Noted>>,
+    ends: OrdMap<Arc<str>, (Timestamp, Reason)>,
+    claims: OrdMap<Claim, (Timestamp, Reason)>,
+    names: OrdMap<(Arc<str>, Folded), Users>,
+    used: OrdMap<Name, OrdSet<Folded>>,
+}
+
+impl Ledger {
+    /// Takes in the record called `name`; none: it is gone. Whether anything became different.
+    pub fn fold(&mut self, name: Name, noted: Option<Noted>) -> bool {
+        if self.noted.get(&name).map(AsRef::as_ref) == noted.as_ref() {
+            return false;
+        }
+        if let Some(old) = self.noted.remove(&name) {
+            self.forget(&old);
+        }
+        if let Some(noted) = noted {
+            self.note(&noted);
+            self.noted.insert(name, Arc::new(noted));
+        }
+        true
+    }
+
+    fn note(&mut self, noted: &Noted) {
+        match noted {
+            Noted::End {
+                uid, claim, at, how, ..
+            } => {
+                self.ends.insert(uid.clone(), (*at, *how));
+                if let Some(claim) = claim {
+                    self.claims.insert(claim.clone(), (*at, *how));
+                }
+            }
+            Noted::Named { role, folded, at } => {
+                let key = (role.namespace.clone(), folded.clone());
+                self.names.entry(key).or_default().insert((*at, role.name.clone()));
+                self.used.entry(role.clone()).or_default().insert(folded.clone());
+            }
+        }
+    }
+
+    fn forget(&mut self, noted: &Noted) {
+        match noted {
+            Noted::End { uid, claim, .. } => {
+                self.ends.remove(uid);
+                if let Some(claim) = claim {
+                    self.claims.remove(claim);
+                }
+            }
+            Noted::Named { role, folded, at } => {
+                let key = (role.namespace.clone(), folded.clone());
+                if let Some(users) = self.names.get_mut(&key) {
+                    users.remove(&(*at, role.name.clone()));
+                }
+                if let Some(names) = self.used.get_mut(role) {
+                    names.remove(folded);
+                }
+            }
+        }
+    }
+
+    /// The record of that name.
+    pub fn noted(&self, name: &Name) -> Option<&Noted> {
+        self.noted.get(name).map(AsRef::as_ref)
+    }
+
+    /// When and how the session of that UID ended.
+    pub fn ended(&self, uid: &str) -> Option<(Timestamp, Reason)> {
+        self.ends.get(uid).copied()
+    }
+
+    /// When and how a session ended that asked for the same.
+    pub fn ended_claim(&self, claim: &Claim) -> Option<(Timestamp, Reason)> {
+        self.claims.get(claim).copied()
+    }
+
+    /// The role that a name belongs to for ever: the first that used it (R4).
+    pub fn owner(&self, namespace: &Arc<str>, folded: &Folded) -> Option<&Arc<str>> {
+        let users = self.names.get(&(namespace.clone(), folded.clone()))?;
+        users.get_min().map(|(_, role)| role)
+    }
+
+    /// Whether that role has used that name.
+    pub fn has_used(&self, role: &Name, folded: &Folded) -> bool {
+        self.used.get(role).is_some_and(|names| names.contains(folded))
+    }
+
+    /// How many names that role has used.
+    pub fn names_of(&self, role: &Name) -> usize {
+        self.used.get(role).map_or(0, OrdSet::len)
+    }
+}
+
+/// A short name for what cannot be one itself.
+pub fn digest(parts: &[&str]) -> String {
+    let bytes = Sha256::digest(parts.join("\0").as_bytes());
+    let bits = (bytes.iter().take(16)).fold(0, |bits: u128, byte| (bits << 8) | u128::from(*byte));
+    format!("{bits:032x}")
+}
+
+/// One value of a record.
+pub fn value(path: &str, to: impl Into<String>) -> FieldChange {
+    FieldChange {
+        path: path.to_owned(),
+        from: None,
+        to: Some(to.into()),
+    }
+}

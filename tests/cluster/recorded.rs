@@ -1,0 +1,200 @@
+//! What is on record: names that stay burnt (R4), and sessions whose end is for good (I9, I13).
+
+use crate::common::cast::{MARGUERITE, STRANGER, Stage};
+use crate::common::loose::{Looseness, definitions};
+use crate::common::rest::{object, told};
+use crate::common::session::Session;
+use crate::common::{SESSIONS, Wish, World};
+use anyhow::{Context, Result, ensure};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+const CASE: &str = "Impersonation lsp-paris/case";
+
+/// An instant that far ahead, by the API server's clock.
+async fn ahead(minutes: i64, stage: &Stage) -> Result<Timestamp> {
+    let now = stage.admin.get("Namespace default").await?.date.context("a date")?;
+    Ok(now + SignedDuration::from_mins(minutes))
+}
+
+/// The record of a session's end, as a map of what it says.
+async fn end_of(session: &Session, stage: &Stage) -> Result<Value> {
+    let which = format!("ChangeRecord lsp-paris/end-{}", session.uid);
+    let record = stage.admin.await_object(&which, |record| Some(record?.clone())).await?;
+    let changes = record["spec"]["changes"].as_array().context("changes")?;
+    let said = changes.iter().map(|change| {
+        (
+            change["path"].as_str().unwrap_or_default().to_owned(),
+            change["to"].clone(),
+        )
+    });
+    let mut told = Value::Object(said.collect());
+    told["by"] = record["spec"]["actor"]["username"].clone();
+    told["operation"] = record["spec"]["operation"].clone();
+    Ok(told)
+}
+
+#[tokio::test]
+async fn i13_every_session_leaves_a_record_of_how_it_ended() -> Result<()> {
+    let stage = Stage::set(World::start().await?).await?;
+    let stopped = Session::open(
+        &stage,
+        CASE,
+        ("Support", MARGUERITE),
+        "duration: 20m, ticket: CASE-1792",
+    )
+    .await?;
+    stopped.stop(stage.caller(MARGUERITE)).await?.object()?;
+    let over = stopped.ended(&stage, "Stopped").await?;
+    let record = end_of(&stopped, &stage).await?;
+    let wanted = json!({
+        "operation": "End", "by": MARGUERITE, "spec.mode": "Support", "spec.ticket": "CASE-1792",
+        "spec.reason": over["spec"]["reason"], "status.startTime": over["metadata"]["creationTimestamp"],
+        "status.endTime": over["status"]["endTime"], "status.endReason": "Stopped",
+    });
+    ensure!(record == wanted, "the record says {record}, not {wanted}");
+    stage.removed(CASE).await?;
+    ensure!(
+        end_of(&stopped, &stage).await? == record,
+        "it outlives the Impersonation"
+    );
+
+    let deleted = Session::open(&stage, CASE, ("Support", MARGUERITE), "duration: 20m").await?;
+    stage.removed(CASE).await?;
+    deleted.nothing_left(&stage).await?;
+    ensure!(end_of(&deleted, &stage).await?["status.endReason"] == "Deleted");
+
+    let while_dead = Session::open(&stage, CASE, ("Support", MARGUERITE), "duration: 20m").await?;
+    stage.world.kill_operator()?;
+    stage.removed(CASE).await?;
+    stage.world.start_operator()?;
+    while_dead.nothing_left(&stage).await?;
+    ensure!(end_of(&while_dead, &stage).await?["status.endReason"] == "Deleted");
+    what_is_applied_again_opens_nothing(&stage).await
+}
+
+/// I12, I9: from Git, under an identity that may ask for others.
+async fn what_is_applied_again_opens_nothing(stage: &Stage) -> Result<()> {
+    let metadata = json!({"namespace": "lsp-paris", "name": "delivery"});
+    let group = "rbac.authorization.k8s.io";
+    let rule = json!({
+        "apiGroups": ["pimpernel.dev"], "resources": ["impersonations"],
+        "verbs": ["get", "create", "patch", "delete", "request-for"],
+    });
+    for object in [
+        json!({"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata, "rules": [rule]}),
+        json!({
+            "apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "delivery"},
+            "subjects": [{"apiGroup": group, "kind": "User", "name": STRANGER}],
+        }),
+    ] {
+        stage.admin.apply(&object).await?.object()?;
+    }
+    let tool = stage.caller(STRANGER);
+    stage
+        .allowed(STRANGER, "request-for", "impersonations.pimpernel.dev", "lsp-paris")
+        .await?;
+    let asked = |end: Timestamp| {
+        let spec =
+            format!("{{mode: Support, impersonator: {MARGUERITE}, reason: A visit that was planned, notAfter: {end}}}");
+        object("Impersonation lsp-paris/visit", &spec)
+    };
+    let manifest = asked(ahead(30, stage).await?);
+    let visit = "Impersonation lsp-paris/visit";
+    tool.apply(&manifest).await?.object()?;
+    stage.says(visit, "Active", "True", "Open").await?;
+    let stop = json!({"spec": {"stop": true}});
+    stage.caller(MARGUERITE).merge(visit, &stop).await?.object()?;
+    stage.says(visit, "Active", "False", "Stopped").await?;
+    stage.removed(visit).await?;
+    let again = tool.apply(&manifest).await?;
+    ensure!(
+        again.warnings.join("\n").contains("is not opened again"),
+        "no warning: {:?}",
+        again.warnings
+    );
+    let again = again.object().context("a manifest that is applied again is admitted")?;
+    let over = stage.says(visit, "Active", "False", "Stopped").await?;
+    let (ready, ..) = told(&over, "Ready").context("no condition Ready")?;
+    ensure!(ready == "True", "a tool would show it as failed");
+    no_account(&again, stage).await?;
+    stage.removed(visit).await?;
+    let past = tool.apply(&asked(ahead(-60 * 24, stage).await?)).await?;
+    ensure!(
+        past.warnings
+            .join("\n")
+            .contains("the end has passed already: nothing is opened"),
+        "no warning: {:?}",
+        past.warnings
+    );
+    no_account(&past.object()?, stage).await
+}
+
+async fn no_account(session: &Value, stage: &Stage) -> Result<()> {
+    let uid = session["metadata"]["uid"].as_str().context("a UID")?;
+    let account = format!("ServiceAccount {SESSIONS}/impersonated-admin-{uid}");
+    ensure!(stage.admin.get(&account).await?.code == 404, "it was opened");
+    Ok(())
+}
+
+/// Without policies and the rules of the definitions, so that whoever may write statuses and Impersonations can try.
+#[tokio::test]
+async fn i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_restarts() -> Result<()> {
+    let stage = Stage::set(World::unguarded(Wish::default()).await?).await?;
+    definitions(&stage.admin, Looseness::Types).await?;
+    let end = format!("notAfter: {}", ahead(20, &stage).await?);
+    let session = Session::open(&stage, CASE, ("Support", MARGUERITE), &end).await?;
+    session.stop(stage.caller(MARGUERITE)).await?.object()?;
+    session.ended(&stage, "Stopped").await?;
+    end_of(&session, &stage).await?;
+    for restarted in [false, true] {
+        if restarted {
+            stage.world.stop_operator()?;
+        }
+        let nothing = json!({"status": null});
+        stage
+            .admin
+            .merge("Impersonation/status lsp-paris/case", &nothing)
+            .await?
+            .object()?;
+        if restarted {
+            stage.world.start_operator()?;
+        }
+        let over = session.ended(&stage, "Stopped").await?;
+        no_account(&over, &stage).await?;
+    }
+    stage.removed(CASE).await?;
+    let mut manifest = object(
+        CASE,
+        &format!("{{mode: Support, impersonator: {MARGUERITE}, reason: Once more from the top, {end}}}"),
+    );
+    stage.admin.create(&manifest).await?.object()?;
+    let over = stage.says(CASE, "Active", "False", "Stopped").await?;
+    no_account(&over, &stage).await?;
+    manifest["metadata"]["name"] = json!("another");
+    stage.admin.create(&manifest).await?.object()?;
+    let another = "Impersonation lsp-paris/another";
+    stage
+        .says(another, "Active", "True", "Open")
+        .await
+        .context("another name is another session")?;
+    names_stay_burnt(&stage).await
+}
+
+async fn names_stay_burnt(stage: &Stage) -> Result<()> {
+    let named = |name: &str| format!("{{displayName: {name}, state: Active}}");
+    let night = "Role lsp-paris/night";
+    stage.given(night, &named("Night Watch")).await?;
+    stage.given(night, &named("Late Watch")).await?;
+    stage.removed(night).await?;
+    stage.world.stop_operator()?;
+    stage.world.start_operator()?;
+    for name in ["night watch", "LATE WATCH"] {
+        stage.given("Role lsp-paris/heir", &named(name)).await?;
+        stage.says("Role lsp-paris/heir", "Ready", "False", "NameBurnt").await?;
+    }
+    stage.given(night, &named("Night Watch")).await?;
+    stage.ready(night).await.context("the same role may have it back")?;
+    Ok(())
+}
