@@ -304,10 +304,8 @@ impl World {
     /// The impersonator herself asks for a session.
     pub fn request(&self, namespace: &str, new: ImpersonationSpec) -> Answer {
         let user = new.impersonator.clone();
-        let change = admission::Change {
-            old: None,
-            new: Some(new),
-        };
+        let (old, new) = (None, Some(new));
+        let change = admission::Change { old, new };
         let subject = admission::Subject::Impersonation(change, None);
         self.admit(namespace, "a-request", subject, &user)
     }
