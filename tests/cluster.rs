@@ -15,6 +15,8 @@ mod common;
 mod always_ends;
 #[path = "cluster/by_itself.rs"]
 mod by_itself;
+#[path = "cluster/check.rs"]
+mod check;
 #[path = "cluster/commits.rs"]
 mod commits;
 #[path = "cluster/crash.rs"]

@@ -30,10 +30,14 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 /// What `check` does not judge: it has no writer and deletes nothing.
-const NOT_JUDGED: [(&str, &str); 8] = [
+const NOT_JUDGED: [(&str, &str); 9] = [
     ("T2", "whether the writer may name the parent (verb `adopt`)"),
     ("T7", "which fields of a tenant the writer may change"),
     ("T8, R8", "deletions"),
+    (
+        "R12",
+        "whether the operator's memory of out-of-the-box roles is left as it is",
+    ),
     ("R16, I5", "whether the writer would hand out more than she has"),
     ("E6", "whether the writer changes her own employee"),
     ("I9, I12", "whether the writer is the impersonator"),

@@ -28,13 +28,18 @@ pub async fn admit(admin: &Caller, object: &Value, now: Timestamp) -> Result<Ans
     Ok(admission::admit(&request, &directory, now))
 }
 
-/// Everything that is stored, but for one object.
-async fn directory(admin: &Caller, without: &str) -> Result<Directory> {
-    let settings = Settings {
+/// The operator's settings in every world.
+pub fn settings() -> Settings {
+    Settings {
         operator_namespace: "pimpernel-system".into(),
         sessions_namespace: SESSIONS.into(),
         impersonation: true,
-    };
+    }
+}
+
+/// Everything that is stored, but for one object.
+async fn directory(admin: &Caller, without: &str) -> Result<Directory> {
+    let settings = settings();
     let mut directory = Directory::new(settings.clone());
     for kind in Kind::ALL {
         for mut object in admin.list(kind.as_str(), "", "").await? {

@@ -48,6 +48,8 @@ pub const TOO_LONG: &str = "FieldValueTooLong";
 pub const TOO_MANY: &str = "FieldValueTooMany";
 /// A value is wrong in another way.
 pub const INVALID: &str = "FieldValueInvalid";
+/// A value cannot become this one.
+pub const FORBIDDEN: &str = "FieldValueForbidden";
 /// A value of a list is there twice.
 pub const DUPLICATE: &str = "FieldValueDuplicate";
 /// There is no such field.

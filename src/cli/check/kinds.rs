@@ -7,10 +7,12 @@ use crate::api;
 use anyhow::{Context as _, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube_cel::{
-    AdmissionRequest, CompiledSchema, GroupVersionResource, ValidationErrors, Validator, VapEvaluator, VapExpression,
+    AdmissionRequest, CompiledSchema, ErrorKind, GroupVersionResource, ValidationError, ValidationErrors, Validator,
+    VapEvaluator, VapExpression,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The largest object that the API server reads, in bytes.
 const LARGEST: usize = 3 * 1024 * 1024;
@@ -43,6 +45,8 @@ pub struct Kind {
     plural: String,
     schema: Value,
     rules: CompiledSchema,
+    /// What each rule in CEL says if it does not hold, where that is always the same.
+    wants: BTreeMap<String, String>,
     policy: Vec<VapExpression>,
 }
 
@@ -62,30 +66,12 @@ impl Kind {
         Ok(Self {
             namespaced: crd.spec.scope == "Namespaced",
             rules: kube_cel::compile_schema(&schema),
+            wants: schema::all(&schema).into_iter().flat_map(wants).collect(),
             policy: policy.concat(),
             name,
             plural,
             schema,
         })
-    }
-
-    /// The words of the schema language that the definition uses.
-    #[cfg(test)]
-    fn words(&self) -> std::collections::BTreeSet<String> {
-        fn of(schema: &Value, found: &mut std::collections::BTreeSet<String>) {
-            found.extend(schema.as_object().into_iter().flatten().map(|(word, _)| word.clone()));
-            let fields = schema.get("properties").and_then(Value::as_object);
-            let items = schema.get("items").into_iter();
-            fields
-                .into_iter()
-                .flatten()
-                .map(|(_, schema)| schema)
-                .chain(items)
-                .for_each(|schema| of(schema, found));
-        }
-        let mut found = std::collections::BTreeSet::new();
-        of(&self.schema, &mut found);
-        found
     }
 
     /// Makes of an object what the API server would store: without nulls and status, with defaults. What stands in the
@@ -114,7 +100,7 @@ impl Kind {
 
     /// What the API server refuses of a decoded object, knowing none but the one that is stored under its name.
     pub fn judge(&self, object: &Value, old: Option<&Value>) -> Option<(Layer, Vec<Finding>)> {
-        let mut findings = metadata::validate(object, self.namespaced);
+        let mut findings = metadata::validate(object, self.namespaced, old.is_none());
         findings.extend(schema::validate(object, &self.schema));
         if !findings.iter().any(Finding::blocks) {
             findings.extend(self.cel(object, old));
@@ -129,9 +115,15 @@ impl Kind {
     fn cel(&self, object: &Value, old: Option<&Value>) -> Vec<Finding> {
         let errors = Validator::new().validate_compiled(&self.rules, object, old).err();
         let errors = errors.into_iter().flat_map(ValidationErrors::into_vec);
-        errors
-            .map(|error| Finding::new(finding::INVALID, error.field_path, error.message))
-            .collect()
+        let finding = |error: ValidationError| {
+            let forbids = error.reason.as_deref() == Some(finding::FORBIDDEN);
+            let reason = if forbids { finding::FORBIDDEN } else { finding::INVALID };
+            let stumbled = error.kind != ErrorKind::ValidationFailure;
+            // Why a rule could not be evaluated is of no use to anybody; what it wants is.
+            let wants = self.wants.get(&error.rule).filter(|_| stumbled);
+            Finding::new(reason, error.field_path, wants.unwrap_or(&error.message))
+        };
+        errors.map(finding).collect()
     }
 
     fn policy(&self, object: &Value, old: Option<&Value>) -> Vec<Finding> {
@@ -158,6 +150,16 @@ impl Kind {
         let messages = refused.map(|result| result.message.unwrap_or_default());
         messages.map(|message| split(&message)).collect()
     }
+}
+
+/// The rules of one node of a schema, with their messages.
+fn wants(schema: &Value) -> Vec<(String, String)> {
+    let rules = schema.get("x-kubernetes-validations").and_then(Value::as_array);
+    let text = |rule: &Value, key: &str| rule.get(key).and_then(Value::as_str).map(str::to_owned);
+    let rules = rules.into_iter().flatten();
+    rules
+        .filter_map(|rule| Some((text(rule, "rule")?, text(rule, "message")?)))
+        .collect()
 }
 
 /// A policy's message begins with the field.
@@ -224,8 +226,14 @@ mod tests {
     #[test]
     fn every_word_of_the_definitions_is_one_that_is_read() -> Result<()> {
         for kind in Kind::all()? {
-            let words = kind.words();
-            let unread: Vec<_> = words.iter().filter(|word| !WORDS.contains(&word.as_str())).collect();
+            let words = schema::all(&kind.schema)
+                .into_iter()
+                .filter_map(Value::as_object)
+                .flatten();
+            let unread: Vec<_> = words
+                .map(|(word, _)| word)
+                .filter(|word| !WORDS.contains(&word.as_str()))
+                .collect();
             assert_eq!(unread, Vec::<&String>::new(), "{}", kind.name);
         }
         Ok(())

@@ -76,13 +76,18 @@ fn not_text(path: &str, value: &Value) -> Option<Finding> {
     (!value.is_string() && !value.is_null()).then(|| Finding::new(finding::MALFORMED, path, message()))
 }
 
-/// What in well-formed metadata the API server refuses.
-pub fn validate(object: &Value, namespaced: bool) -> Vec<Finding> {
+/// What in well-formed metadata the API server refuses. A prefix for a name is looked at where there is no name yet.
+pub fn validate(object: &Value, namespaced: bool, created: bool) -> Vec<Finding> {
     let mut findings = vec![];
     let mut say = |field: &str, message: String| findings.push(Finding::new(finding::INVALID, field, message));
     let (name, namespace) = (text(object, "name"), text(object, "namespace"));
     if !subdomain(name) {
         say("metadata.name", not_a_name(name, "-` and `."));
+    }
+    let generated = text(object, "generateName");
+    // The API server appends to it, so that it may end with `-`.
+    if created && !generated.is_empty() && !subdomain(&format!("{generated}00000")) {
+        say("metadata.generateName", not_a_name(generated, "-` and `."));
     }
     if namespaced && !(namespace.len() <= 63 && label(namespace)) {
         say("metadata.namespace", not_a_name(namespace, "-"));

@@ -12,6 +12,17 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 /// The fields that every object has.
 const ENVELOPE: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
+/// A schema and all those in it.
+pub fn all(schema: &Value) -> Vec<&Value> {
+    let fields = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten();
+    let below = fields.map(|(_, schema)| schema).chain(schema.get("items"));
+    std::iter::once(schema).chain(below.flat_map(all)).collect()
+}
+
 /// Takes out the fields that `schema` does not have, and those that are null, and gives the paths of the unknown ones.
 pub fn prune(object: &mut Value, schema: &Value) -> Vec<String> {
     let mut unknown = vec![];
@@ -171,7 +182,7 @@ fn matches(pattern: &str, text: &str) -> bool {
 fn formatted(text: &str, schema: &Value) -> Option<(&'static str, String)> {
     let is_time = schema.get("format").and_then(Value::as_str) == Some("date-time");
     let message = format!("`{text}` is not a time such as `2030-01-31T08:00:00Z`: correct it");
-    (is_time && !time(text)).then_some((finding::INVALID, message))
+    (is_time && !time(text)).then_some((finding::TYPE, message))
 }
 
 /// RFC 3339, as the API server reads it: no leap second, no blank between date and time.
