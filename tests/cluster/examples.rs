@@ -51,12 +51,33 @@ async fn play(file: &Refused, admin: &Caller, world: &World) -> Result<()> {
     let which = name_of(last);
     let stored = admin.get(&which).await?.found()?;
     refusal(file, &written(last, file.deed, writer).await?)?;
+    if WITH_KUBECTL.contains(&&*file.reason) {
+        people_see_it(file, last, writer, world)?;
+    }
     let now = admin.get(&which).await?.found()?;
     let essence = |object: &Option<Value>| {
         let object = object.as_ref()?;
         Some((object["spec"].clone(), object["metadata"]["deletionTimestamp"].clone()))
     };
     ensure!(essence(&stored) == essence(&now), "what is stored has changed");
+    Ok(())
+}
+
+/// One for each layer that refuses: the definition, an admission policy, the webhook.
+const WITH_KUBECTL: [&str; 3] = ["InvalidDisplayName", "NotTheImpersonator", "NameTaken"];
+
+/// Whoever uses kubectl is told the same by `apply`, by a dry-run and by `diff`.
+fn people_see_it(file: &Refused, last: &Value, writer: &Caller, world: &World) -> Result<()> {
+    for command in [&["apply"][..], &["apply", "--dry-run=server"], &["diff"]] {
+        let (went_well, written) = writer.kubectl(world.plane(), command, last)?;
+        ensure!(!went_well, "kubectl {command:?} goes well: {written}");
+        for text in &file.says {
+            ensure!(
+                written.contains(text),
+                "kubectl {command:?} does not say «{text}», but: {written}"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -198,21 +198,27 @@ impl Caller {
 
     /// `kubectl apply --server-side`: whether it went well, and what it wrote.
     pub fn kubectl_apply(&self, plane: &ControlPlane, object: &Value) -> Result<(bool, String)> {
-        let file = plane
-            .dir()
-            .join(format!("applied-{}.yaml", std::thread::current().name().unwrap_or("one")).replace("::", "-"));
-        std::fs::write(&file, serde_yaml::to_string(object)?)?;
-        let mut kubectl = plane.kubectl(&self.kubeconfig);
-        kubectl
-            .args([
+        self.kubectl(
+            plane,
+            &[
                 "apply",
                 "--server-side",
                 "--force-conflicts",
                 "--field-manager",
                 MANAGER,
-                "-f",
-            ])
-            .arg(&file);
+            ],
+            object,
+        )
+    }
+
+    /// Hands an object to a command of kubectl: whether it went well, and what it wrote.
+    pub fn kubectl(&self, plane: &ControlPlane, command: &[&str], object: &Value) -> Result<(bool, String)> {
+        let file = plane
+            .dir()
+            .join(format!("applied-{}.yaml", std::thread::current().name().unwrap_or("one")).replace("::", "-"));
+        std::fs::write(&file, serde_yaml::to_string(object)?)?;
+        let mut kubectl = plane.kubectl(&self.kubeconfig);
+        kubectl.args(command).arg("-f").arg(&file);
         let ended = kubectl.stdin(Stdio::null()).output()?;
         let written = [ended.stdout, ended.stderr].concat();
         Ok((ended.status.success(), String::from_utf8_lossy(&written).into_owned()))
