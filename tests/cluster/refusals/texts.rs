@@ -55,6 +55,7 @@ fn fields() -> Vec<Row> {
     let paris = |name: &str| {
         json!({
             "displayName": name, "type": "Customer", "parent": "lsp", "state": "Active", "applications": ["acd"],
+            "defaultRoles": "None",
             "impersonation": {"maxDuration": "4h"},
         })
         .to_string()

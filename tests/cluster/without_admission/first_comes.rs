@@ -1,6 +1,8 @@
-//! Who gives way when two objects claim the same: the younger one (R3, E7, I3), until the older one is gone.
+//! Who gives way when two objects claim the same: the younger one (R3, E7, I3), until the older one is gone; of two that
+//! came in the same second always the same one. Where a role and its holder contradict each other, access does (R8, E3).
 
 use super::*;
+use crate::common::cast::MARGUERITE;
 use serde_json::json;
 
 const SKILLS: &str = "skills.acd.apps.pimpernel.dev";
@@ -32,7 +34,9 @@ async fn r3_e7_i3_the_older_object_keeps_what_two_claim() -> Result<()> {
     let stage = loose_stage(Looseness::Types).await?;
     a_role_name(&stage).await?;
     a_user_name(&stage).await?;
-    a_session(&stage).await
+    a_session(&stage).await?;
+    a_role_and_its_holder(&stage).await?;
+    in_the_same_moment(&stage).await
 }
 
 async fn a_role_name(stage: &Stage) -> Result<()> {
@@ -115,4 +119,104 @@ async fn a_session(stage: &Stage) -> Result<()> {
         .await
         .context("when the older one is over")?;
     Ok(())
+}
+
+async fn a_role_and_its_holder(stage: &Stage) -> Result<()> {
+    let (role, holder) = ("Role lsp-paris/bell", "Employee lsp-paris/ringer");
+    let user = right("ringer@lsp-paris.example");
+    let granting = "permissions: [{application: acd, permission: skills, actions: [Edit]}]";
+    stage
+        .given(role, &format!("{{displayName: Bell, state: Active, {granting}}}"))
+        .await?;
+    stage
+        .given(
+            holder,
+            "{username: ringer@lsp-paris.example, state: Active, primaryRole: bell}",
+        )
+        .await?;
+    granted(&user, true, stage).await?;
+    for (state, wanted) in [("Inactive", false), ("Active", true)] {
+        let changed = json!({"spec": {"state": state}});
+        stage.admin.merge(role, &changed).await?.object()?;
+        granted(&user, wanted, stage).await.context(state)?;
+        let (status, reason) = if wanted {
+            ("True", "InEffect")
+        } else {
+            ("False", "RoleNotActive")
+        };
+        stage.says(holder, "Ready", status, reason).await?;
+    }
+    Ok(())
+}
+
+/// Pairs that claim the same, sent without waiting for each other. Which of them has it does not change by a restart.
+async fn in_the_same_moment(stage: &Stage) -> Result<()> {
+    let roles = (
+        object("Role lsp-paris/moment-b", "{displayName: Moment}"),
+        object("Role lsp-paris/moment-a", "{displayName: MOMENT}"),
+    );
+    let employed = |name: &str, user: &str| {
+        let spec = format!("{{username: {user}@lsp-paris.example, state: Active, primaryRole: team-lead}}");
+        object(&format!("Employee lsp-paris/{name}"), &spec)
+    };
+    let employees = (employed("moment-b", "moment"), employed("moment-a", "Moment"));
+    let entering = |name: &str| {
+        let spec = format!("{{mode: Support, impersonator: {MARGUERITE}, reason: He cannot save his skill}}");
+        object(&format!("Impersonation lsp-paris/{name}"), &spec)
+    };
+    let sessions = (entering("moment-b"), entering("moment-a"));
+    let mut settled = vec![];
+    for ((one, other), reason) in [
+        (roles, "NameTaken"),
+        (employees, "UsernameTaken"),
+        (sessions, "SessionAlreadyOpen"),
+    ] {
+        let (first, second) = futures::try_join!(stage.admin.create(&one), stage.admin.create(&other))?;
+        let (first, second) = (first.object()?, second.object()?);
+        settled.push(settles(stage, (&first, &second), reason).await.context(reason)?);
+    }
+    stage.world.stop_operator()?;
+    stage.world.start_operator()?;
+    goes_on(1001, stage).await?;
+    for pair in settled {
+        for before in pair {
+            let after = stage.admin.get(&name_of(&before)).await?.object()?;
+            ensure!(after == before, "a restart has changed {before}\nto {after}");
+        }
+    }
+    Ok(())
+}
+
+/// Waits until one of two has what both claim, and the other has not. The one that has it, and the other.
+async fn settles(stage: &Stage, (one, other): (&Value, &Value), reason: &str) -> Result<[Value; 2]> {
+    let age = |object: &Value| {
+        let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        (text("creationTimestamp"), text("uid"))
+    };
+    let (mut has, mut lacks) = if age(one) < age(other) {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    // Of two sessions the one that is open comes first, and which was opened first is not known.
+    if one["kind"] == "Impersonation" && !has_it(stage, has).await? {
+        (has, lacks) = (lacks, has);
+    }
+    let lacking = stage.says(&name_of(lacks), "Stalled", "True", reason).await?;
+    Ok([stage.ready(&name_of(has)).await?, lacking])
+}
+
+/// Waits until a session was judged for good: whether it is open.
+async fn has_it(stage: &Stage, session: &Value) -> Result<bool> {
+    stage
+        .admin
+        .await_object(&name_of(session), |object| {
+            let (status, reason, _) = told(object?, "Active")?;
+            match (status.as_str(), reason.as_str()) {
+                ("True", "Open") => Some(true),
+                ("False", "SessionAlreadyOpen") => Some(false),
+                _ => None,
+            }
+        })
+        .await
 }
