@@ -133,11 +133,11 @@ pub fn shipped() -> Vec<Value> {
 /// Everything in the cluster that the rules look at.
 async fn live(cluster: &Cluster) -> Result<Vec<Value>> {
     let mut objects = vec![];
-    for kind in Kind::ALL {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind.as_str()));
+    for kind in Kind::ALL.map(Kind::as_str).into_iter().chain(["ChangeRecord"]) {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind));
         let all: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
         let list = all.list(&ListParams::default()).await;
-        let list = list.with_context(|| format!("the cluster does not show its objects of kind {}", kind.as_str()))?;
+        let list = list.with_context(|| format!("the cluster does not show its objects of kind {kind}"))?;
         let types = TypeMeta {
             api_version: resource.api_version.clone(),
             kind: resource.kind.clone(),

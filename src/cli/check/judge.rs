@@ -7,14 +7,16 @@ use super::finding::{self, Finding};
 use super::kinds::{Kind, Layer};
 use super::manifest::Manifest;
 use super::metadata::text;
-use crate::api::{GROUP, VERSION};
+use crate::api::{ChangeRecordSpec, GROUP, VERSION};
 use crate::policy::admission::{Request, admit};
 use crate::policy::default_roles::{self, RECEIVED, Received};
+use crate::policy::ledger::Noted;
+use crate::policy::name::Folded;
 use crate::policy::ordering::ANNOTATION as ORDERING;
-use crate::policy::{self, Directory, Meta, Name, Reason, Settings, document};
+use crate::policy::{self, Change, Directory, Meta, Name, Reason, Settings, document};
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -107,6 +109,11 @@ impl Judge {
         let mut directory = Directory::new(self.settings.clone());
         for (id, object) in &standing {
             self.fold(&mut directory, id, object, now);
+        }
+        let renamed = candidates.iter().filter_map(|candidate| renamed(candidate, now));
+        let recorded = live.iter().filter_map(recorded);
+        for (number, noted) in recorded.chain(renamed).enumerate() {
+            directory.fold(Change::Record(Name::new("", number.to_string()), Some(noted)));
         }
         for role in default_roles::coming(&directory, now) {
             directory.fold(role);
@@ -244,6 +251,23 @@ impl Judge {
             directory.fold(change);
         }
     }
+}
+
+/// The name that a role had before, which stays its own (R4).
+fn renamed(candidate: &Candidate, now: Timestamp) -> Option<Noted> {
+    let title = |object: &Value| spec(object).get("displayName").and_then(Value::as_str).map(Folded::new);
+    let before = title(candidate.old.as_ref()?).filter(|_| candidate.id.0 == policy::Kind::Role.as_str())?;
+    (title(&candidate.object).as_ref() != Some(&before)).then(|| Noted::Named {
+        role: name(&candidate.id),
+        folded: before,
+        at: now,
+    })
+}
+
+/// What a stored ChangeRecord says that decides.
+fn recorded(object: &Value) -> Option<Noted> {
+    let spec = ChangeRecordSpec::deserialize(spec(object)).ok()?;
+    Noted::read(text(object, "namespace"), &spec).filter(|_| word(object, "kind") == "ChangeRecord")
 }
 
 /// Gives the object the namespace and the name that it would get.
