@@ -5,15 +5,13 @@ use super::observed::Observed;
 use super::queue::Queue;
 use crate::policy::{Directory, Key, Kind, Settings};
 use crate::telemetry::Metrics;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::Recorder;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
-
-/// How long what concerns many objects waits for company: one write then serves several changes.
-const GATHERING: SignedDuration = SignedDuration::from_millis(20);
 
 /// The directory as others may use it.
 #[derive(Clone)]
@@ -22,6 +20,15 @@ pub struct Snapshot {
     pub directory: Arc<Directory>,
     /// Whether every list has been read to its end, so that what is not known does not exist.
     pub complete: bool,
+}
+
+/// Who is to be looked at.
+#[derive(Default)]
+pub struct Woken {
+    /// Because something changed.
+    pub changed: BTreeSet<Key>,
+    /// Roles and tenants, because somebody came from whom they take nothing.
+    pub joined: BTreeSet<Key>,
 }
 
 /// What every reconcile has at hand.
@@ -96,17 +103,16 @@ impl Context {
         }
     }
 
-    /// Has `keys` looked at soon, if this process leads.
-    pub fn wake(&self, keys: impl IntoIterator<Item = Key>) {
+    /// Has those looked at soon, if this process leads.
+    pub fn wake(&self, woken: Woken) {
         let Some(now) = self.clock.now().filter(|_| self.leading.load(Ordering::Acquire)) else {
             return;
         };
-        for key in keys {
-            let at = match key.kind {
-                Kind::Tenant | Kind::Role => now.saturating_add(GATHERING).unwrap_or(now),
-                Kind::Impersonation | Kind::Employee | Kind::PermissionCatalog => now,
-            };
-            self.lane(key.kind).add(key, at);
+        for key in woken.joined {
+            self.lane(key.kind).joined(key, now);
+        }
+        for key in woken.changed {
+            self.lane(key.kind).changed(key, now);
         }
     }
 

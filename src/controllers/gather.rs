@@ -3,7 +3,7 @@
 //! a list is read anew, what it has not shown yet stays (invariant V8). The one list that need not be read is that of a
 //! kind whose definition was deleted, and with it every object of the kind.
 
-use super::context::Context;
+use super::context::{Context, Woken};
 use super::error;
 use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Tenants, name_of};
 use super::wire::Derived;
@@ -80,7 +80,7 @@ pub async fn run(context: Arc<Context>) {
     let mut gather = Gather::new(context.settings.as_ref().clone());
     let mut notes = sources(&context).ready_chunks(BATCH);
     while let Some(batch) = notes.next().await {
-        let mut woken = BTreeSet::new();
+        let mut woken = Woken::default();
         for (source, note) in batch {
             gather.take(source, note, &context, &mut woken);
         }
@@ -107,7 +107,7 @@ impl Gather {
         }
     }
 
-    fn take(&mut self, source: Source, note: Note, context: &Context, woken: &mut BTreeSet<Key>) {
+    fn take(&mut self, source: Source, note: Note, context: &Context, woken: &mut Woken) {
         match note {
             Note::Restart => drop(self.listing.insert(source, BTreeSet::new())),
             Note::Unserved => {}
@@ -139,7 +139,7 @@ impl Gather {
         }
     }
 
-    fn seen(&mut self, fact: Fact, context: &Context, woken: &mut BTreeSet<Key>) {
+    fn seen(&mut self, fact: Fact, context: &Context, woken: &mut Woken) {
         match fact {
             Fact::Declared {
                 change,
@@ -149,7 +149,7 @@ impl Gather {
             } => {
                 let key = Key::new(kind_of(&change), name);
                 if context.observed.status(&key, version, &status) {
-                    woken.insert(key.clone());
+                    woken.changed.insert(key.clone());
                 }
                 self.fold(change, &key, woken);
             }
@@ -158,7 +158,7 @@ impl Gather {
                     let session = Key::new(Kind::Impersonation, account.session.clone());
                     self.fold(Change::Account(uid, Some(account)), &session, woken);
                 }
-                woken.extend(context.observed.child(version, child));
+                woken.changed.extend(context.observed.child(version, child));
             }
             Fact::Recorded { name, noted } => {
                 self.record(&name, noted, woken);
@@ -167,7 +167,7 @@ impl Gather {
         }
     }
 
-    fn record(&mut self, name: &Name, noted: Option<Noted>, woken: &mut BTreeSet<Key>) {
+    fn record(&mut self, name: &Name, noted: Option<Noted>, woken: &mut Woken) {
         let subject = noted
             .as_ref()
             .or(self.directory.ledger().noted(name))
@@ -177,7 +177,7 @@ impl Gather {
         }
     }
 
-    fn gone(&mut self, source: Source, (name, version): (&Name, u64), context: &Context, woken: &mut BTreeSet<Key>) {
+    fn gone(&mut self, source: Source, (name, version): (&Name, u64), context: &Context, woken: &mut Woken) {
         self.known.entry(source).or_default().remove(name);
         match source {
             Source::Recorded => {
@@ -187,7 +187,7 @@ impl Gather {
             Source::Declared(kind) => {
                 let key = Key::new(kind, name.clone());
                 context.observed.forget(&key);
-                woken.insert(key.clone());
+                woken.changed.insert(key.clone());
                 self.fold(absent(kind, name.clone()), &key, woken);
             }
             Source::Derived(kind) => {
@@ -202,16 +202,28 @@ impl Gather {
                     let session = Key::new(Kind::Impersonation, account.session);
                     self.fold(Change::Account(uid, None), &session, woken);
                 }
-                woken.insert(child.owner);
+                woken.changed.insert(child.owner);
             }
         }
     }
 
-    fn fold(&mut self, change: Change, key: &Key, woken: &mut BTreeSet<Key>) {
+    fn fold(&mut self, change: Change, key: &Key, woken: &mut Woken) {
         let before = self.directory.clone();
-        if self.directory.fold(change) && self.complete.len() == SOURCES {
-            woken.extend(affected::by(key, &before));
-            woken.extend(affected::by(key, &self.directory));
+        if !self.directory.fold(change) || self.complete.len() < SOURCES {
+            return;
+        }
+        let touched = affected::by(key, &before)
+            .into_iter()
+            .chain(affected::by(key, &self.directory));
+        let only_adds = affected::only_adds(key, &before, &self.directory);
+        for key in touched {
+            let sums_up = matches!(key.kind, Kind::Tenant | Kind::Role);
+            let set = if only_adds && sums_up {
+                &mut woken.joined
+            } else {
+                &mut woken.changed
+            };
+            set.insert(key);
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use crate::policy::children::{Child, ChildId, Observations};
 use crate::policy::{Key, Name};
-use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +17,6 @@ struct Inner {
     children: HashMap<ChildId, (u64, Child)>,
     owned: BTreeMap<Key, BTreeSet<ChildId>>,
     statuses: HashMap<Key, (u64, Box<str>)>,
-    counted: HashMap<Key, Timestamp>,
     recorded: HashSet<Name>,
 }
 
@@ -93,21 +91,6 @@ impl Observed {
         self.inner().statuses.get(key).map(|(_, status)| status.clone())
     }
 
-    /// Whether the counts of `key` were written less than `every` before `now`: when they may be again. Otherwise they
-    /// count as written now.
-    pub fn counted(&self, key: &Key, now: Timestamp, every: SignedDuration) -> Option<Timestamp> {
-        let mut inner = self.inner();
-        let next = inner
-            .counted
-            .get(key)
-            .and_then(|last| last.checked_add(every).ok())
-            .filter(|next| *next > now);
-        if next.is_none() {
-            inner.counted.insert(key.clone(), now);
-        }
-        next
-    }
-
     /// A record was stored that the watch has not shown yet.
     pub fn recorded(&self, name: Name) {
         self.inner().recorded.insert(name);
@@ -125,9 +108,7 @@ impl Observed {
 
     /// Forgets the status of an object that is gone.
     pub fn forget(&self, key: &Key) {
-        let mut inner = self.inner();
-        inner.statuses.remove(key);
-        inner.counted.remove(key);
+        self.inner().statuses.remove(key);
     }
 }
 

@@ -2,6 +2,7 @@
 //! worker at a time; what is woken meanwhile is looked at once more.
 
 use super::clock::ServerClock;
+use super::pace::Pace;
 use crate::policy::{Key, earliest};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap};
@@ -35,6 +36,7 @@ struct Inner {
     awaited: HashMap<Key, Timestamp>,
     running: HashMap<Key, Option<Timestamp>>,
     failures: HashMap<Key, u32>,
+    pace: Pace,
 }
 
 impl Queue {
@@ -54,25 +56,30 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Has `key` looked at because something changed at `now`.
+    pub fn changed(&self, key: Key, now: Timestamp) {
+        let at = self.inner().pace.soon(&key, now);
+        self.add(key, at);
+    }
+
+    /// Has `key` looked at because somebody came at `now` from whom it takes nothing: in time, together with others.
+    pub fn joined(&self, key: Key, now: Timestamp) {
+        let at = self.inner().pace.for_newcomer(&key, now);
+        self.add(key, at);
+    }
+
+    /// When the counts of `key` may be written, if not now. If now, they count as written.
+    pub fn counts(&self, key: &Key, now: Timestamp) -> Option<Timestamp> {
+        self.inner().pace.counts(key, now)
+    }
+
     /// The next key that is due; waits until there is one.
     pub async fn next(&self, clock: &ServerClock) -> Turn {
         loop {
-            let now = clock.now();
-            let sleep = {
-                let mut inner = self.inner();
-                match (inner.order.first().cloned(), now) {
-                    (Some((at, key)), Some(now)) if at <= now => {
-                        inner.order.pop_first();
-                        inner.due.remove(&key);
-                        inner.running.insert(key.clone(), None);
-                        let awaited = inner.awaited.remove(&key).filter(|awaited| *awaited == at);
-                        return Turn { key, awaited };
-                    }
-                    (Some((at, _)), Some(now)) => Duration::try_from(at.duration_since(now))
-                        .unwrap_or_default()
-                        .min(LONGEST_SLEEP),
-                    _ => LONGEST_SLEEP,
-                }
+            let sleep = match clock.now().map(|now| self.inner().take(now)) {
+                Some(Ok(turn)) => return turn,
+                Some(Err(sleep)) => sleep,
+                None => LONGEST_SLEEP,
             };
             let _ = tokio::time::timeout(sleep, self.changed.notified()).await;
         }
@@ -118,6 +125,31 @@ impl Queue {
 }
 
 impl Inner {
+    /// The next key that is due at `now`; without one, for how long none will be.
+    fn take(&mut self, now: Timestamp) -> Result<Turn, Duration> {
+        for key in self.pace.ended(now) {
+            match self.running.get_mut(&key) {
+                Some(again) => *again = earliest(*again, Some(now)),
+                None => self.schedule(key, now),
+            }
+        }
+        match self.order.first().cloned() {
+            Some((at, key)) if at <= now => {
+                self.order.pop_first();
+                self.due.remove(&key);
+                self.running.insert(key.clone(), None);
+                self.pace.looked(&key, now);
+                let awaited = self.awaited.remove(&key).filter(|awaited| *awaited == at);
+                Ok(Turn { key, awaited })
+            }
+            next => {
+                let next = earliest(next.map(|(at, _)| at), self.pace.end_of_stream());
+                let sleep = next.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
+                Err(sleep.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP))
+            }
+        }
+    }
+
     fn schedule(&mut self, key: Key, at: Timestamp) {
         match self.due.get(&key) {
             Some(known) if *known <= at => return,

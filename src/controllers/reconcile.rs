@@ -8,15 +8,13 @@ use crate::api::{GROUP, VERSION};
 use crate::policy::impersonation::departed;
 use crate::policy::status::{Applied, conditions};
 use crate::policy::{Decision, Entry, Key, Kind, Reason, earliest};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, ResourceExt};
 use serde_json::json;
 
 /// The field manager of everything that the operator writes.
 pub const MANAGER: &str = "pimpernel";
-/// How often a status is written at most when nothing but a count changed.
-const COUNTS_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// Looks at one object. When to look again, if ever.
 pub async fn reconcile(key: &Key, context: &Context) -> Result<Option<Timestamp>, Error> {
@@ -96,7 +94,7 @@ async fn report<D: Declared>(
         return Ok(None);
     }
     if json_equal(&status.without_counts(), &previous.without_counts())
-        && let Some(at) = context.observed.counted(key, now, COUNTS_EVERY)
+        && let Some(at) = context.lane(key.kind).counts(key, now)
     {
         return Ok(Some(at));
     }

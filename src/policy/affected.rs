@@ -25,6 +25,20 @@ pub fn by(key: &Key, directory: &Directory) -> BTreeSet<Key> {
     keys
 }
 
+/// Whether the change of `key` takes no right from anybody: an employee who was not there, with a user name that nobody in
+/// her tenant has. What her roles and her tenant write because of her can wait for others like her.
+pub fn only_adds(key: &Key, before: &Directory, after: &Directory) -> bool {
+    let name = &key.name;
+    if key.kind != Kind::Employee || before.employee(name).is_some() {
+        return false;
+    }
+    let Some(Ok(employee)) = after.employee(name).map(|entry| &entry.spec) else {
+        return false;
+    };
+    let same = after.employees_named(&employee.folded);
+    same.filter(|(other, _)| other.namespace == name.namespace).count() == 1
+}
+
 /// All in the tenant and below it, for a tenant that stands or falls takes with it those below; and its parent, which
 /// counts its children.
 fn tenant(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {

@@ -86,3 +86,26 @@ fn i3_what_takes_the_ground_from_one_session_wakes_the_other_one_of_the_same_per
         (Kind::Impersonation, "berlin", "second")
     ));
 }
+
+#[test]
+fn e1_a_newcomer_takes_nothing_and_so_may_wait_and_whoever_changes_or_shares_a_name_may_not() {
+    let world = league();
+    let newcomer = Key::new(Kind::Employee, Name::new("lsp-paris", "newcomer"));
+    let with = |username: &str| {
+        let mut other = league();
+        let spec = employee(username, EmployeeState::Active, "team-lead", &[]);
+        other.employee("lsp-paris", "newcomer", spec);
+        other.directory
+    };
+    let only_adds = |after: &pimpernel::policy::Directory| affected::only_adds(&newcomer, &world.directory, after);
+    assert!(only_adds(&with("newcomer@lsp.example")));
+    assert!(!only_adds(&with(CHAUVELIN)), "somebody has that user name");
+    let there = with("newcomer@lsp.example");
+    assert!(
+        !affected::only_adds(&newcomer, &there, &with("other@lsp.example")),
+        "she changes"
+    );
+    assert!(!affected::only_adds(&newcomer, &there, &world.directory), "she goes");
+    let citizen = Key::new(Kind::Employee, Name::new("lsp-paris", "citizen"));
+    assert!(!affected::only_adds(&citizen, &there, &there), "she was there");
+}
