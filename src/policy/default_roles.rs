@@ -3,7 +3,7 @@
 
 use super::catalog::{Catalog, USE};
 use super::directory::{Change, Directory, Entry, Meta};
-use super::name::{Folded, Kind, Name};
+use super::name::{Kind, Name};
 use super::tenant::Tenant;
 use super::{role, tenant};
 use crate::api::{Grant, LifecycleState, RoleSpec};
@@ -50,7 +50,8 @@ pub fn written(received: &Received) -> String {
     received.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(",")
 }
 
-/// What the tenant is still to get, if anything. As long as a catalogue is missing it waits: a role that was made without
+/// What the tenant is still to get, if anything. A role whose name for people is another's, or once was (R3, R4), is left out
+/// for good. As long as a catalogue is missing it waits: a role that was made without
 /// the permissions of that application would never get them.
 pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<Due> {
     let tenant = entry.spec.as_ref().ok()?;
@@ -70,10 +71,12 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
                 continue;
             }
             let name = Name::new(name.namespace.clone(), role.as_str());
-            if !others_have(&name, display_name, directory) {
+            let spec = factory(role, display_name, &catalogs);
+            let free = role::parse(&spec).is_ok_and(|role| role::taken(&name, &role, None, directory).is_none());
+            if free {
                 roles.push(OutOfTheBox {
                     application: (*application).into(),
-                    spec: factory(role, display_name, &catalogs),
+                    spec,
                     name,
                 });
             }
@@ -104,13 +107,6 @@ pub fn coming(directory: &Directory, now: Timestamp) -> Vec<Change> {
         Change::Role(name, Some(Entry { meta, spec }))
     })
     .collect()
-}
-
-/// Whether another role of the tenant is called so for people.
-fn others_have(name: &Name, display_name: &str, directory: &Directory) -> bool {
-    directory
-        .roles_named(&name.namespace, &Folded::new(display_name))
-        .any(|(other, _)| other != name)
 }
 
 /// A role as it comes from the factory: Active, with all that the catalogues name it for.

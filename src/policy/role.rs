@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 mod naming;
 
-pub(super) use naming::display_name;
 pub use naming::{FORBIDDEN, RESERVED};
-use naming::{naming, restless, taken};
+pub(super) use naming::{display_name, taken};
+use naming::{naming, restless};
 
 /// A role, strictly.
 #[derive(Clone, Debug, PartialEq)]

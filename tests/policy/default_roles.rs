@@ -4,6 +4,7 @@ use crate::specs::{catalog, role, tenant};
 use crate::world::World;
 use pimpernel::api::{DefaultRoles, LifecycleState, PermissionCatalogSpec, RoleSpec, TenantSpec, TenantType};
 use pimpernel::policy::default_roles::{Due, read, written};
+use pimpernel::policy::ledger::Noted;
 use pimpernel::policy::tenant::decide;
 use pimpernel::policy::{Change, Entry, Kind, Name, Reason};
 use serde_json::json;
@@ -129,6 +130,18 @@ fn r12_what_was_made_is_never_made_again_whether_it_was_changed_or_deleted() {
 fn r12_a_role_of_that_display_name_is_left_alone_and_counts_as_made() {
     let mut world = world(&[]);
     world.role(BATH, "front-desk", role("DESK clerk", LifecycleState::Draft, &[]));
+    assert_eq!(names(&world), (vec!["bath/chief".to_owned()], "chief,clerk".to_owned()));
+}
+
+#[test]
+fn r12_r4_a_role_whose_name_another_one_used_once_is_left_out() {
+    let mut world = world(&[]);
+    world.role(BATH, "front-desk", role("DESK clerk", LifecycleState::Draft, &[]));
+    for record in world.decide(Kind::Role, BATH, "front-desk").records {
+        let noted = Noted::read(&record.name.namespace, &record.spec);
+        world.directory.fold(Change::Record(record.name.clone(), noted));
+    }
+    world.remove(Kind::Role, &Name::new(BATH, "front-desk"));
     assert_eq!(names(&world), (vec!["bath/chief".to_owned()], "chief,clerk".to_owned()));
 }
 

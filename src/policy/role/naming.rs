@@ -48,7 +48,7 @@ pub(in crate::policy) fn display_name(name: &str) -> Violations {
 
 /// R3, R4: the name is unique in the tenant. Whoever used it first keeps it for ever; until that is on record, the older
 /// object does.
-pub(super) fn taken(
+pub(in crate::policy) fn taken(
     name: &Name,
     role: &Role,
     age: Option<(Timestamp, &str)>,
