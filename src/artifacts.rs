@@ -11,6 +11,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+pub mod rules;
+
 /// The user name, or in a cluster the ServiceAccount, under which the operator runs.
 pub const OPERATOR: &str = "pimpernel-operator";
 /// The namespace of the operator.
@@ -53,6 +55,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
         files.insert(path, text);
     }
     files.insert("docs/reasons.md".to_owned(), reasons());
+    files.insert("docs/rules.md".to_owned(), rules::page());
     Ok(files)
 }
 

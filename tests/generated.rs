@@ -1,5 +1,6 @@
 //! V10: generated files equal what the code generates, byte for byte.
 
+use pimpernel::artifacts::rules;
 use std::fs;
 use std::path::Path;
 
@@ -23,4 +24,61 @@ fn generated_files_equal_what_the_code_generates() {
             );
         }
     }
+}
+
+/// The text of every Rust file under `folder`.
+#[expect(clippy::expect_used, reason = "a test: what is not there fails it")]
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &fs::read_to_string(&path).expect("a file");
+        }
+    }
+    text
+}
+
+/// The rules in whose name a test function begins, such as `r8_e5_a_role_...`.
+fn named_in(function: &str) -> Vec<String> {
+    let is_rule = |word: &&str| {
+        let (letter, number) = word.split_at_checked(1).unwrap_or_default();
+        "treipv".contains(letter) && number.parse::<u8>().is_ok()
+    };
+    function.split('_').take_while(is_rule).map(str::to_uppercase).collect()
+}
+
+#[test]
+fn the_table_of_rules_has_no_empty_cell_and_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = sources(&root.join("tests")) + &sources(&root.join("src"));
+    let exists = |test: &str| {
+        let function = !test.contains(' ') && text.contains(&format!("fn {test}("));
+        function || text.contains(&format!("\"{test}\""))
+    };
+    let mut problems = vec![];
+    let rules = rules::all();
+    for rule in &rules {
+        for place in rule.places.iter().filter(|place| !place.is_not_there_yet()) {
+            if place.admitted.is_empty() || place.why.is_none() && place.refused.is_empty() {
+                problems.push(format!("{}: a cell names no test: {place:?}", rule.id));
+            }
+            let named = place.refused.iter().chain(&place.admitted);
+            let gone = named.filter(|test| !exists(test));
+            problems.extend(gone.map(|test| format!("{}: there is no test `{test}`", rule.id)));
+        }
+        if rule.sentence.is_empty() {
+            problems.push(format!("{}: says nothing", rule.id));
+        }
+    }
+    let known =
+        |id: &String| id.starts_with('V') || id == "R20" || id == "R22" || rules.iter().any(|rule| rule.id == *id);
+    for function in text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next()) {
+        let unknown = named_in(function).into_iter().filter(|id| !known(id));
+        problems.extend(unknown.map(|id| format!("`{function}` is about {id}, which is no rule of the table")));
+    }
+    assert!(rules.len() >= 50, "where are the rules?");
+    assert!(problems.is_empty(), "\n{}", problems.join("\n"));
 }
