@@ -7,11 +7,7 @@ use crate::policy::{Key, earliest};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::Notify;
-
-/// The longest sleep, so that a deadline is recomputed after a suspend or a step of the clock.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 
 /// The queue of one lane.
 #[derive(Default)]
@@ -73,15 +69,19 @@ impl Queue {
         self.inner().pace.counts(key, now)
     }
 
-    /// The next key that is due; waits until there is one.
+    /// The next key that is due; waits until there is one. A step of the clock is heeded at once.
     pub async fn next(&self, clock: &ServerClock) -> Turn {
         loop {
-            let sleep = match clock.now().map(|now| self.inner().take(now)) {
+            let due = match clock.now().map(|now| self.inner().take(now)) {
                 Some(Ok(turn)) => return turn,
-                Some(Err(sleep)) => sleep,
-                None => LONGEST_SLEEP,
+                Some(Err(due)) => due.unwrap_or(Timestamp::MAX),
+                // From the first answer on.
+                None => Timestamp::MIN,
             };
-            let _ = tokio::time::timeout(sleep, self.changed.notified()).await;
+            tokio::select! {
+                () = clock.sleep_until(due) => {}
+                () = self.changed.notified() => {}
+            }
         }
     }
 
@@ -125,8 +125,8 @@ impl Queue {
 }
 
 impl Inner {
-    /// The next key that is due at `now`; without one, for how long none will be.
-    fn take(&mut self, now: Timestamp) -> Result<Turn, Duration> {
+    /// The next key that is due at `now`; without one, when one will be, if ever.
+    fn take(&mut self, now: Timestamp) -> Result<Turn, Option<Timestamp>> {
         for key in self.pace.ended(now) {
             match self.running.get_mut(&key) {
                 Some(again) => *again = earliest(*again, Some(now)),
@@ -142,11 +142,7 @@ impl Inner {
                 let awaited = self.awaited.remove(&key).filter(|awaited| *awaited == at);
                 Ok(Turn { key, awaited })
             }
-            next => {
-                let next = earliest(next.map(|(at, _)| at), self.pace.end_of_stream());
-                let sleep = next.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
-                Err(sleep.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP))
-            }
+            next => Err(earliest(next.map(|(at, _)| at), self.pace.end_of_stream())),
         }
     }
 
