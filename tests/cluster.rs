@@ -17,6 +17,8 @@ mod always_ends;
 mod by_itself;
 #[path = "cluster/check.rs"]
 mod check;
+#[path = "cluster/clock.rs"]
+mod clock;
 #[path = "cluster/commits.rs"]
 mod commits;
 #[path = "cluster/crash.rs"]
@@ -35,6 +37,8 @@ mod examples;
 mod guarded;
 #[path = "cluster/hostile.rs"]
 mod hostile;
+#[path = "cluster/killed.rs"]
+mod killed;
 #[path = "cluster/leader.rs"]
 mod leader;
 #[path = "cluster/lifetime.rs"]

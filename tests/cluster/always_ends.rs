@@ -60,6 +60,7 @@ async fn i10_a_session_in_constant_use_ends_on_time_although_the_operator_is_dea
 
     let user = Caller::bearer(world.plane(), &token(&world, &open).await?).await?;
     world.kill_operator()?;
+    world.rests();
     let seen = poll(&user, end).await?;
     eprintln!(
         "{} requests; last accepted {} before the end, first refused {}",

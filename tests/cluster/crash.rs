@@ -37,6 +37,7 @@ async fn killed_at_any_moment_it_comes_to_the_same_end() -> Result<()> {
     let world = World::of(Wish {
         audit: true,
         args: &SHORT_LEASE,
+        ..Wish::default()
     })
     .await?;
     let calm = Play::new(&world, "calm-")?;

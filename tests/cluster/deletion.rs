@@ -65,6 +65,7 @@ async fn v8_what_is_deleted_while_the_operator_is_dead_loses_its_rights_and_sess
     let world = World::of(Wish {
         audit: true,
         args: &SHORT_LEASE,
+        ..Wish::default()
     })
     .await?;
     let session = world.quickstart().await?;

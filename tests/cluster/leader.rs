@@ -15,6 +15,7 @@ async fn a_second_process_writes_nothing_until_the_first_is_killed_or_told_to_st
     let world = World::of(Wish {
         audit: true,
         args: &SHORT_LEASE,
+        ..Wish::default()
     })
     .await?;
     world.quickstart().await?;

@@ -5,10 +5,12 @@
 pub mod cast;
 pub mod library;
 pub mod loose;
+pub mod proxy;
 pub mod refused;
 pub mod rest;
 pub mod session;
 pub mod state;
+mod surroundings;
 mod turn;
 
 use std::fmt::Debug;
@@ -29,6 +31,7 @@ use pimpernel_launcher::{ControlPlane, Operator, OperatorOptions, Options, port,
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::process::ExitStatus;
+use surroundings::Surroundings;
 use turn::Turn;
 
 /// How long anything is waited for, unless a test says otherwise.
@@ -55,7 +58,8 @@ pub struct World {
     client: Client,
     options: OperatorOptions,
     webhook: u16,
-    _turn: Turn,
+    surroundings: Surroundings,
+    turn: Turn,
 }
 
 /// What a world should be like.
@@ -65,6 +69,10 @@ pub struct Wish<'a> {
     pub audit: bool,
     /// Further arguments of the operator.
     pub args: &'a [&'a str],
+    /// Whether the operator reaches the API server through a [`proxy::Proxy`].
+    pub proxy: bool,
+    /// Whether the operator's node has a clock that [`World::node_clock_ahead`] can move.
+    pub node_clock: bool,
 }
 
 impl World {
@@ -98,13 +106,15 @@ impl World {
             options.args = vec![format!("--webhook-url=https://127.0.0.1:{webhook}")];
         }
         options.args.extend(wish.args.iter().map(|&arg| arg.to_owned()));
+        let surroundings = Surroundings::made(wish, &plane, &mut options)?;
         let world = Self {
             operator: Mutex::new(None),
             client: client(plane.admin()).await?,
             plane,
             options,
             webhook,
-            _turn: turn,
+            surroundings,
+            turn,
         };
         world.start_operator()?;
         Ok(world)

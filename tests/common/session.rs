@@ -30,6 +30,12 @@ impl Session {
         let why = "He cannot save his outbound skill";
         let spec = format!("{{mode: {mode}, impersonator: {user}, reason: {why}, {rest}}}");
         let created = stage.caller(user).create(&object(which, &spec)).await?;
+        created.object().with_context(|| format!("{user} opens {which}"))?;
+        Self::opened(stage, which, user).await
+    }
+
+    /// Waits until a session is open that its impersonator has created, and takes the credential as the impersonator does.
+    pub async fn opened(stage: &Stage, which: &str, user: &str) -> Result<Self> {
         let namespace = which.split([' ', '/']).nth(1).unwrap_or_default();
         let tenant = stage
             .admin
@@ -40,7 +46,6 @@ impl Session {
             "You are currently impersonating Impersonated Admin on tenant [{}]",
             tenant["spec"]["displayName"].as_str().unwrap_or_default()
         );
-        created.object().with_context(|| format!("{user} opens {which}"))?;
         let session = stage.says(which, "Active", "True", "Open").await?;
         ensure!(
             session["status"]["banner"] == *banner,
@@ -118,6 +123,18 @@ impl Session {
         let usual = middle.replace('-', "+").replace('_', "/") + &padding;
         let claims: ByteString = serde_json::from_value(json!(usual))?;
         Ok(serde_json::from_slice(&claims.0)?)
+    }
+
+    /// That the token is dead at the end and at most ten seconds before, whatever the API server's leeway (I10).
+    pub fn dies_in_time(&self) -> Result<()> {
+        let expires = self.claims()?["exp"].as_i64().context("exp")?;
+        let spare = self.end.as_second() - 70 - expires;
+        ensure!(
+            (0..=10).contains(&spare),
+            "the token of {} expires {spare} s before the last moment at which it may",
+            self.which
+        );
+        Ok(())
     }
 
     /// The names of the objects that exist for the session.

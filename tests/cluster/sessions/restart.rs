@@ -8,6 +8,7 @@ async fn after_a_restart_what_is_overdue_ends_before_any_other_write() -> Result
     let wish = Wish {
         audit: true,
         args: &SHORT_LEASE,
+        ..Wish::default()
     };
     let stage = Stage::set(World::unguarded(wish).await?).await?;
     let stopped = Session::open(&stage, CASE, ("Support", MARGUERITE), "").await?;

@@ -131,9 +131,14 @@ impl ControlPlane {
 
     /// A new kubeconfig for a user with a certificate of their own. Two groups at most.
     pub fn user(&self, name: &str, groups: &[&str]) -> Result<PathBuf> {
+        self.user_at(&self.server, name, groups)
+    }
+
+    /// The same for somebody who asks at another address, where somebody answers with [`Self::server_certificate`].
+    pub fn user_at(&self, server: &str, name: &str, groups: &[&str]) -> Result<PathBuf> {
         let identity = self.authority.client(name, groups)?;
         let path = self.new_kubeconfig(name);
-        kubeconfig::with_certificate(&path, &self.server, self.ca_pem(), &identity)?;
+        kubeconfig::with_certificate(&path, server, self.ca_pem(), &identity)?;
         Ok(path)
     }
 
@@ -185,6 +190,11 @@ impl ControlPlane {
     /// The certificate of the authority that signed the server's, in PEM.
     pub fn ca_pem(&self) -> &str {
         self.authority.certificate()
+    }
+
+    /// The files with the certificate of kube-apiserver, which is good for any port of this machine, and with its key.
+    pub fn server_certificate(&self) -> (PathBuf, PathBuf) {
+        (self.layout.path("apiserver.crt"), self.layout.path("apiserver.key"))
     }
 
     /// The folder of this control plane, with the logs of its programs.

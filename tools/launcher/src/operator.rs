@@ -31,6 +31,10 @@ pub struct OperatorOptions {
     pub args: Vec<String>,
     /// The user it acts as, `pimpernel-operator` by default.
     pub user: String,
+    /// Where it finds the API server and who it is there, instead of a kubeconfig of [`Self::user`].
+    pub kubeconfig: Option<PathBuf>,
+    /// Variables added to its environment.
+    pub env: Vec<(String, OsString)>,
     /// How long it lives. At most as long as this process by default.
     pub lifetime: Lifetime,
 }
@@ -43,6 +47,8 @@ impl OperatorOptions {
             webhook: true,
             args: Vec::new(),
             user: USER.to_owned(),
+            kubeconfig: None,
+            env: Vec::new(),
             lifetime: Lifetime::default(),
         }
     }
@@ -86,6 +92,8 @@ impl Operator {
             webhook,
             args,
             user,
+            kubeconfig,
+            env,
             lifetime,
         } = options;
         if !binary.is_file() {
@@ -104,11 +112,17 @@ impl Operator {
         line.extend(["--http-listen".to_owned(), format!("127.0.0.1:{http_port}")]);
         line.extend(["--log-format".to_owned(), "json".to_owned()]);
         line.extend(args.iter().cloned());
+        let kubeconfig = match kubeconfig {
+            Some(path) => path.clone(),
+            None => plane.user(user, &[])?,
+        };
+        let mut env = env.clone();
+        env.push(("KUBECONFIG".to_owned(), kubeconfig.into()));
         let program = Program {
             name: "pimpernel-operator",
             path: binary.clone(),
             args: line.into_iter().map(OsString::from).collect(),
-            env: vec![("KUBECONFIG".to_owned(), plane.user(user, &[])?.into())],
+            env,
             folder: None,
             stdout: None,
             log: plane.dir().join(format!("operator-{http_port}.log")),
