@@ -6,10 +6,15 @@
 
 pub mod check;
 mod cluster;
+mod impersonate;
 mod output;
+mod session;
+mod sessions;
+mod stop;
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use jiff::Timestamp;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
@@ -26,6 +31,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
+    Impersonate(Box<impersonate::Impersonate>),
+    Stop(stop::Stop),
+    Sessions(sessions::Sessions),
 }
 
 /// How a command that could be run came out.
@@ -35,14 +43,36 @@ pub enum Outcome {
     Fine,
     /// Something was found, or the cluster refused.
     Refused,
+    /// A command that was run for somebody came out like that.
+    Ended(u8),
 }
 
 impl Command {
     async fn run(self) -> Result<Outcome> {
-        match self {
-            Self::Check(check) => check.run().await,
+        let outcome = match self {
+            // What cannot be read cannot be judged.
+            Self::Check(check) => return check.run().await,
+            Self::Impersonate(impersonate) => impersonate.run().await,
+            Self::Stop(stop) => stop.run().await,
+            Self::Sessions(sessions) => sessions.run().await,
+        };
+        match outcome {
+            Err(error) if cluster::refusal(&error).is_some() => {
+                complain(&error);
+                Ok(Outcome::Refused)
+            }
+            outcome => outcome,
         }
     }
+}
+
+/// The time of this machine, by which nothing is decided but what is told to people.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is decided by time is decided by the cluster"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// Runs the command line as `program` and tells how it came out.
@@ -56,11 +86,18 @@ pub fn main(program: &'static str) -> ExitCode {
     match outcome {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
         Ok(Outcome::Refused) => ExitCode::from(1),
+        Ok(Outcome::Ended(code)) => ExitCode::from(code),
         Err(error) => {
             complain(&error);
             ExitCode::from(2)
         }
     }
+}
+
+/// Tells people something, on standard error.
+fn tell(line: impl std::fmt::Display) {
+    // There is nowhere left to say that standard error is closed.
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 /// Says why the command could not be run: `error: ` and what failed, the outermost step first.
@@ -69,18 +106,21 @@ fn complain(error: &anyhow::Error) {
     if error.downcast_ref().is_some_and(nobody_reads) {
         return;
     }
-    let steps = error.chain().map(|cause| match cause.downcast_ref() {
-        Some(kube::Error::Api(status)) if !status.message.is_empty() => status.message.clone(),
-        _ => cause.to_string(),
-    });
     // Some errors repeat their cause in their own words.
-    let mut said: Vec<String> = vec![];
-    for step in steps {
-        if !said.iter().any(|said| said.contains(&step)) {
-            said.push(step);
+    let mut steps: Vec<String> = vec![];
+    for cause in error.chain() {
+        let answer = match cause.downcast_ref() {
+            Some(kube::Error::Api(status)) if !status.message.is_empty() => Some(cluster::said(status)),
+            _ => None,
+        };
+        let step = answer.map_or_else(|| cause.to_string(), str::to_owned);
+        if !steps.iter().any(|said| said.contains(&step)) {
+            steps.push(step);
+        }
+        if answer.is_some() {
+            break;
         }
     }
     let style = output::BAD;
-    // There is nowhere left to say that standard error is closed.
-    let _ = writeln!(anstream::stderr(), "{style}error:{style:#} {}", said.join(": "));
+    tell(format_args!("{style}error:{style:#} {}", steps.join(": ")));
 }

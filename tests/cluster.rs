@@ -43,6 +43,8 @@ mod killed;
 mod leader;
 #[path = "cluster/lifetime.rs"]
 mod lifetime;
+#[path = "cluster/plugin.rs"]
+mod plugin;
 #[path = "cluster/quickstart.rs"]
 mod quickstart;
 #[path = "cluster/recorded.rs"]

@@ -14,14 +14,13 @@ pub use judge::{Judge, Judgement, Target, Verdict};
 pub use kinds::Layer;
 pub use manifest::{Manifest, of as manifests};
 
-use super::Outcome;
 use super::cluster::{Cluster, Flags};
 use super::output::{self, Format, Table};
+use super::{Outcome, now};
 use crate::api;
 use crate::artifacts::{CATALOGS, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE};
 use crate::policy::{Kind, Settings};
 use anyhow::{Context as _, Result};
-use jiff::Timestamp;
 use kube::api::{Api, ListParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
 use serde::Serialize;
@@ -105,14 +104,6 @@ impl Check {
         let refused = report.objects.iter().any(|object| object.verdict == Verdict::Refused);
         Ok(if refused { Outcome::Refused } else { Outcome::Fine })
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "no API server was asked, and nothing is decided by it"
-)]
-fn now() -> Timestamp {
-    Timestamp::now()
 }
 
 /// The operator's settings in a default installation.

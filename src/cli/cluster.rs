@@ -1,20 +1,33 @@
 //! Which cluster is meant, and as whom it is asked: found as kubectl finds it.
 
-use anyhow::{Context as _, Result};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
+use kube::api::{Api, PostParams};
+use kube::client::Body;
+use kube::config::{self, KubeConfigOptions, Kubeconfig};
+use kube::core::{NamespaceResourceScope, Request, Status};
+use kube::{Client, Config, Error, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The flags of every command that talks to a cluster.
+/// The flags of every command that talks to a cluster about one namespace.
 #[derive(clap::Args)]
 pub struct Flags {
     /// The namespace. Absent: that of the kubeconfig's context.
     #[arg(short, long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// The flags of every command that talks to a cluster.
+#[derive(clap::Args)]
+pub struct Access {
     /// The context of the kubeconfig. Absent: its current one.
     #[arg(long, value_name = "CONTEXT")]
     context: Option<String>,
@@ -34,23 +47,71 @@ pub struct Cluster {
     pub namespace: String,
 }
 
+/// The entry of a kubeconfig through which a cluster is reached.
+pub struct Origin {
+    /// The name of the context.
+    pub context: String,
+    /// How the cluster is reached, without who asks.
+    pub cluster: config::Cluster,
+    /// What is noted with the context.
+    pub notes: Vec<config::NamedExtension>,
+}
+
 impl Flags {
     /// Finds the cluster. Nothing is sent yet.
     pub async fn connect(&self) -> Result<Cluster> {
+        let mut cluster = self.access.connect().await?;
+        if let Some(namespace) = &self.namespace {
+            cluster.namespace.clone_from(namespace);
+        }
+        Ok(cluster)
+    }
+}
+
+impl Access {
+    /// Whoever that kubeconfig is for.
+    pub fn of(kubeconfig: PathBuf) -> Self {
+        Self {
+            context: None,
+            kubeconfig: Some(kubeconfig),
+            user: None,
+        }
+    }
+
+    /// Finds the cluster. Nothing is sent yet.
+    pub async fn connect(&self) -> Result<Cluster> {
         let mut config = self.config().await.context("the cluster cannot be found")?;
-        config.default_retry = false;
-        config.read_timeout = Some(PATIENCE);
         if let Some(user) = &self.user {
             config.auth_info.impersonate = Some(user.clone());
         }
-        let namespace = self
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
-        // An error says that there is a provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::try_from(config).context("the cluster cannot be reached")?;
-        Ok(Cluster { client, namespace })
+        Cluster::of(config)
+    }
+
+    /// The entry of the kubeconfig that is meant.
+    pub fn origin(&self) -> Result<Origin> {
+        let kubeconfig = match &self.kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let kubeconfig = kubeconfig.context("the kubeconfig cannot be read")?;
+        let context = self.context.clone().or(kubeconfig.current_context);
+        let context = context.context("the kubeconfig has no current context: name one with `--context`")?;
+        let named = kubeconfig.contexts.into_iter().find(|named| named.name == context);
+        let entry = named.and_then(|named| named.context);
+        let entry = entry.with_context(|| format!("the kubeconfig has no context `{context}`"))?;
+        let mut clusters = kubeconfig.clusters.into_iter();
+        let cluster = clusters
+            .find(|named| named.name == entry.cluster)
+            .and_then(|named| named.cluster);
+        let Some(cluster) = cluster else {
+            bail!("the kubeconfig has no cluster `{}`", entry.cluster);
+        };
+        let notes = entry.extensions.unwrap_or_default();
+        Ok(Origin {
+            context,
+            cluster,
+            notes,
+        })
     }
 
     async fn config(&self) -> Result<Config> {
@@ -63,5 +124,96 @@ impl Flags {
             (None, Some(_)) => Config::from_kubeconfig(&options).await?,
             (None, None) => Config::infer().await?,
         })
+    }
+}
+
+impl Cluster {
+    /// The cluster of that configuration. Nothing is sent yet.
+    pub fn of(mut config: Config) -> Result<Self> {
+        config.default_retry = false;
+        config.read_timeout = Some(PATIENCE);
+        let namespace = config.default_namespace.clone();
+        // An error says that there is a provider already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::try_from(config).context("the cluster cannot be reached")?;
+        Ok(Self { client, namespace })
+    }
+
+    /// The user name by which the cluster knows who asks.
+    pub async fn user(&self) -> Result<String> {
+        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
+        let review = reviews
+            .create(&PostParams::default(), &SelfSubjectReview::default())
+            .await;
+        let review = review.context("the cluster does not say who you are")?;
+        let name = review.status.and_then(|status| status.user_info?.username);
+        name.context("the cluster does not know who you are")
+    }
+
+    /// Creates an object in its namespace, or asks whether it could be. Gives it with the warnings that came with it.
+    pub async fn create<K>(&self, object: &K, dry_run: bool) -> Result<(K, Vec<String>)>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned,
+    {
+        let url = K::url_path(&(), object.meta().namespace.as_deref());
+        let parameters = PostParams {
+            dry_run,
+            ..PostParams::default()
+        };
+        let request = Request::new(url).create(&parameters, serde_json::to_vec(object)?);
+        let request = request.context("the request cannot be written")?;
+        let answer = self.client.send(request.map(Body::from)).await?;
+        let (fine, warnings) = (answer.status().is_success(), answer.headers().get_all("warning").iter());
+        let warnings = warnings.filter_map(|value| warning(&String::from_utf8_lossy(value.as_bytes())));
+        let warnings = warnings.collect();
+        let body = answer.into_body().collect_bytes().await?;
+        if fine {
+            return Ok((serde_json::from_slice(&body)?, warnings));
+        }
+        let status: Status = serde_json::from_slice(&body).context("the cluster's answer cannot be read")?;
+        Err(Error::Api(Box::new(status)).into())
+    }
+}
+
+/// The text of a warning in a header: `299 - "text"`.
+fn warning(header: &str) -> Option<String> {
+    let quoted = header.split_once('"')?.1.rsplit_once('"')?.0;
+    let mut text = String::with_capacity(quoted.len());
+    let mut letters = quoted.chars();
+    while let Some(letter) = letters.next() {
+        text.extend(if letter == '\\' { letters.next() } else { Some(letter) });
+    }
+    Some(text)
+}
+
+/// What the cluster said, if it refused a request: not that it could not be reached or did not work.
+pub fn refusal(error: &anyhow::Error) -> Option<&Status> {
+    match error.chain().find_map(|cause| cause.downcast_ref())? {
+        Error::Api(status) if (400..500).contains(&status.code) => Some(status),
+        _ => None,
+    }
+}
+
+/// What a refusal says, without who in the cluster said it.
+pub fn said(status: &Status) -> &str {
+    let message = status.message.as_str();
+    let mut ends = ["denied the request: ", "denied request: "].iter();
+    let rest = ends.find_map(|end| Some(message.split_once(end)?.1));
+    rest.unwrap_or(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_the_quoted_text_of_its_header() {
+        let text = |header| warning(header);
+        assert_eq!(
+            text(r#"299 - "on tenant [LSP Paris]""#).as_deref(),
+            Some("on tenant [LSP Paris]")
+        );
+        assert_eq!(text(r#"299 - "a \"b\" c\\d""#).as_deref(), Some(r#"a "b" c\d"#));
+        assert_eq!(text("299 - none"), None);
     }
 }

@@ -61,7 +61,8 @@ impl Table {
     }
 }
 
-fn shown(value: &str) -> String {
+/// A text with what a terminal would obey instead of showing it made visible.
+pub fn shown(value: &str) -> String {
     let obeyed = |c: char| {
         c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
