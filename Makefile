@@ -10,7 +10,7 @@ help: ## tells what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: programs ## plays the quickstart against a real control plane and stops it again
+demo: programs ## plays the quickstart and the stories against real control planes and stops them again
 	@$(LAUNCHER) demo --operator $(OPERATOR) $(WALK)
 
 .PHONY: up

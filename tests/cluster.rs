@@ -45,8 +45,6 @@ mod leader;
 mod lifetime;
 #[path = "cluster/plugin.rs"]
 mod plugin;
-#[path = "cluster/quickstart.rs"]
-mod quickstart;
 #[path = "cluster/recorded.rs"]
 mod recorded;
 #[path = "cluster/recovery.rs"]
@@ -55,6 +53,8 @@ mod recovery;
 mod refusals;
 #[path = "cluster/sessions.rs"]
 mod sessions;
+#[path = "cluster/walks.rs"]
+mod walks;
 #[path = "cluster/webhook.rs"]
 mod webhook;
 #[path = "cluster/without_admission.rs"]

@@ -81,7 +81,10 @@ fn every_example_is_admitted_beside_its_neighbours_and_every_refused_one_refused
     assert!(catalogs.len() >= 3, "where are the catalogues?");
     let mut folders: BTreeMap<PathBuf, BTreeMap<PathBuf, Vec<Manifest>>> = BTreeMap::new();
     // Those of `examples/refused` are tried on a real API server, each as its writer.
-    for (path, manifests) in manifests_in("examples/quickstart")? {
+    for (path, manifests) in manifests_in("examples/quickstart")?
+        .into_iter()
+        .chain(manifests_in("examples/stories")?)
+    {
         let folder = path.parent().unwrap_or(root()).to_owned();
         folders.entry(folder).or_default().insert(path, manifests);
     }

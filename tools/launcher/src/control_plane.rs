@@ -262,7 +262,13 @@ impl ControlPlane {
     /// Variables for kubectl: who it is, and nothing to do with the home of the user.
     pub(crate) fn environment(&self, kubeconfig: &Path) -> Vec<(String, OsString)> {
         let (home, cache) = (self.layout.path("home"), self.layout.path("home/cache"));
-        let entries = [("KUBECONFIG", kubeconfig), ("HOME", &home), ("KUBECACHEDIR", &cache)];
+        // The home is as private as a place for the time of a login.
+        let entries = [
+            ("KUBECONFIG", kubeconfig),
+            ("HOME", &home),
+            ("XDG_RUNTIME_DIR", &home),
+            ("KUBECACHEDIR", &cache),
+        ];
         entries
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.into()))

@@ -19,7 +19,8 @@
 //! ```
 //!
 //! - `identity NAME = USER [in GROUP, GROUP]` makes a client certificate; `identity NAME = token ${VARIABLE}` acts with a
-//!   bearer token, which so never stands on a command line. `admin` is the administrator and needs no line.
+//!   bearer token, which so never stands on a command line; `identity NAME = kubeconfig ${VARIABLE}` acts with a file that a
+//!   command has made. `admin` is the administrator and needs no line.
 //! - `NAME $ COMMAND` runs a command with bash, at the root of the repository, with our kubectl. Indented lines belong to
 //!   the command; the indentation of the first of them is taken away from all.
 //! - `NAME ~ COMMAND` is for what takes a moment: it is repeated until it comes out as written, for 30 s at most.
@@ -82,6 +83,8 @@ enum Action {
     },
     /// Make an identity from the token in a variable.
     Bearer { name: String, variable: String },
+    /// Make an identity from the kubeconfig whose path is in a variable.
+    Kubeconfig { name: String, variable: String },
     /// Run a command and compare.
     Step(Call, Expected),
     /// Run a command and keep its stdout.

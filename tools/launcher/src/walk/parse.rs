@@ -106,12 +106,14 @@ impl Reader {
         );
         let words: Vec<&str> = what.split_whitespace().collect();
         match words.as_slice() {
-            ["token", variable] => {
+            [what @ ("token" | "kubeconfig"), variable] => {
                 let variable = variable.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
-                let variable = variable.context("write `identity NAME = token ${VARIABLE}`")?;
-                Ok(Action::Bearer {
-                    name,
-                    variable: variable_name(variable)?,
+                let variable = variable.with_context(|| format!("write `identity NAME = {what} ${{VARIABLE}}`"))?;
+                let variable = variable_name(variable)?;
+                Ok(if *what == "token" {
+                    Action::Bearer { name, variable }
+                } else {
+                    Action::Kubeconfig { name, variable }
                 })
             }
             [user] => Ok(Action::User {
@@ -127,7 +129,9 @@ impl Reader {
                     groups,
                 })
             }
-            _ => bail!("write `identity NAME = USER`, `... in GROUP, GROUP` or `identity NAME = token ${{VARIABLE}}`"),
+            _ => bail!(
+                "write `identity NAME = USER`, `... in GROUP, GROUP` or `identity NAME = token ${{VARIABLE}}`, or `... = kubeconfig ${{VARIABLE}}`"
+            ),
         }
     }
 
@@ -203,7 +207,7 @@ fn variable_name(name: &str) -> Result<String> {
         starts && plain,
         "`{name}` cannot be a variable: write it in capitals, digits and `_`"
     );
-    let taken = ["PATH", "HOME", "KUBECONFIG", "KUBECACHEDIR"].contains(&name);
+    let taken = ["PATH", "HOME", "KUBECONFIG", "KUBECACHEDIR", "XDG_RUNTIME_DIR"].contains(&name);
     ensure!(
         !taken,
         "the variable `{name}` is set for each command already: take another name"
@@ -238,7 +242,7 @@ mod tests {
     #[test]
     fn each_kind_of_line_is_read() {
         let text = "# A title\n\nidentity percy = percy@league in staff, fleet\nlet SECRET_T = admin ~ kubectl create token x\n\
-                    identity session = token ${SECRET_T}\npercy $ kubectl get ns\n! 1\n> no ... access\n> at all\n";
+                    identity session = token ${SECRET_T}\nidentity inside = kubeconfig ${PLACE}\npercy $ kubectl get ns\n! 1\n> no ... access\n> at all\n";
         let expected = vec![
             Action::Narrate("A title".to_owned()),
             Action::User {
@@ -253,6 +257,10 @@ mod tests {
             Action::Bearer {
                 name: "session".to_owned(),
                 variable: "SECRET_T".to_owned(),
+            },
+            Action::Kubeconfig {
+                name: "inside".to_owned(),
+                variable: "PLACE".to_owned(),
             },
             Action::Step(
                 call("percy", "kubectl get ns", false),
@@ -301,6 +309,7 @@ mod tests {
         assert!(mistake("identity admin = root\n").contains("exists already"));
         assert!(mistake("identity a = b c\n").contains("write `identity"));
         assert!(mistake("identity a = token x\n").contains("token ${VARIABLE}"));
+        assert!(mistake("identity a = kubeconfig x\n").contains("kubeconfig ${VARIABLE}"));
         assert!(mistake("let lower = admin $ true\n").contains("in capitals"));
         assert!(mistake("let A = admin $ true\n> x\n").contains("directly after a command"));
         assert!(mistake("admin kubectl get ns\n").contains("NAME $ COMMAND"));

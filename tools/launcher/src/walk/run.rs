@@ -88,16 +88,23 @@ impl Walker<'_> {
                 Ok(())
             }
             Action::Bearer { name, variable } => {
-                let token = self
-                    .variables
-                    .get(variable)
-                    .with_context(|| format!("`{variable}` is not set"))?;
-                self.identities.insert(name.clone(), self.plane.bearer(name, token)?);
+                let kubeconfig = self.plane.bearer(name, self.value(variable)?)?;
+                self.identities.insert(name.clone(), kubeconfig);
+                Ok(())
+            }
+            Action::Kubeconfig { name, variable } => {
+                let kubeconfig = PathBuf::from(self.value(variable)?);
+                self.identities.insert(name.clone(), kubeconfig);
                 Ok(())
             }
             Action::Step(call, expected) => self.step(call, expected),
             Action::Let { variable, call } => self.keep(variable, call),
         }
+    }
+
+    fn value(&self, variable: &str) -> Result<&str> {
+        let value = self.variables.get(variable).map(String::as_str);
+        value.with_context(|| format!("`{variable}` is not set"))
     }
 
     fn step(&mut self, call: &Call, expected: &Expected) -> Result<()> {

@@ -1,4 +1,4 @@
-//! The demo: one walk through a control plane of its own.
+//! The demo: walks, each through a control plane of its own.
 
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
@@ -12,18 +12,23 @@ use crate::{say, timed};
 
 const READY: Duration = Duration::from_secs(30);
 
-/// Starts everything, walks, stops everything. Fails unless all came out as written.
-pub fn run(operator: &Path, walk: &Path) -> Result<()> {
-    let walk = Walk::read(walk)?;
+/// For each walk starts everything, walks, stops everything. Fails unless all came out as written.
+pub fn run(operator: &Path, walks: &[PathBuf]) -> Result<()> {
+    // Mistakes of form are found before anything is started.
+    let walks = walks.iter().map(|walk| Walk::read(walk)).collect::<Result<Vec<_>>>()?;
     // A step runs elsewhere, so a relative path would lead it elsewhere.
     let operator = operator
         .canonicalize()
         .with_context(|| format!("there is no operator at `{}`", operator.display()))?;
     Assets::find_or_build()?;
+    walks.iter().try_for_each(|walk| play(&operator, walk))
+}
+
+fn play(operator: &Path, walk: &Walk) -> Result<()> {
     let plane = timed("control plane ready", || ControlPlane::start(&Options::default()))?;
     timed("operator installed", || Operator::install(&plane))?;
     let running = timed("operator ready", || {
-        let running = Operator::start(&plane, &OperatorOptions::new(&operator))?;
+        let running = Operator::start(&plane, &OperatorOptions::new(operator))?;
         running.wait_ready(READY)?;
         Ok(running)
     })?;

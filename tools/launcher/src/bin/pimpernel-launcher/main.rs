@@ -32,13 +32,13 @@ struct Arguments {
 enum Action {
     /// Builds what a control plane needs, if it is missing, and prints the folder
     Assets,
-    /// Starts a control plane, walks a script in it and stops it again
+    /// Starts a control plane, walks a script in it and stops it again, for each script
     Demo {
         /// The program of the operator
         #[arg(long)]
         operator: PathBuf,
-        /// The script [default: examples/quickstart/walk.txt]
-        walk: Option<PathBuf>,
+        /// The scripts, each with a control plane of its own [default: the quickstart's and the stories']
+        walks: Vec<PathBuf>,
     },
     /// Starts a control plane that stays until `down`
     Up {
@@ -71,10 +71,11 @@ fn run(action: Action) -> Result<()> {
             let assets = Assets::find_or_build()?;
             writeln!(stdout(), "{}", assets.folder().display()).context("cannot write to stdout")
         }
-        Action::Demo { operator, walk } => demo::run(
-            &operator,
-            &walk.unwrap_or_else(|| repository().join("examples/quickstart/walk.txt")),
-        ),
+        Action::Demo { operator, walks } if walks.is_empty() => {
+            let both = ["examples/quickstart/walk.txt", "examples/stories/walk.txt"];
+            demo::run(&operator, &both.map(|walk| repository().join(walk)))
+        }
+        Action::Demo { operator, walks } => demo::run(&operator, &walks),
         Action::Up { operator } => up::up(operator.as_deref()),
         Action::Down => up::down(),
     }
