@@ -6,12 +6,14 @@
 
 pub mod check;
 mod cluster;
+mod consent;
 mod impersonate;
 mod output;
 mod session;
 mod sessions;
 mod stop;
 
+use crate::api::ConsentDecision;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::Timestamp;
@@ -34,6 +36,12 @@ enum Command {
     Impersonate(Box<impersonate::Impersonate>),
     Stop(stop::Stop),
     Sessions(sessions::Sessions),
+    /// Let a session begin that asked for the consent of your tenant.
+    Approve(consent::Answer),
+    /// Refuse a session that asked for the consent of your tenant.
+    Reject(consent::Answer),
+    /// End a session in your tenant, whether or not it needed consent.
+    Revoke(consent::Answer),
 }
 
 /// How a command that could be run came out.
@@ -55,6 +63,9 @@ impl Command {
             Self::Impersonate(impersonate) => impersonate.run().await,
             Self::Stop(stop) => stop.run().await,
             Self::Sessions(sessions) => sessions.run().await,
+            Self::Approve(answer) => answer.run(ConsentDecision::Granted).await,
+            Self::Reject(answer) => answer.run(ConsentDecision::Rejected).await,
+            Self::Revoke(answer) => answer.run(ConsentDecision::Revoked).await,
         };
         match outcome {
             Err(error) if cluster::refusal(&error).is_some() => {

@@ -2,23 +2,27 @@
 //! shell or one command. Whatever goes wrong on the way stops the request.
 
 mod inside;
+mod interruptions;
 mod may;
 mod opening;
+mod request;
 
 pub use opening::{Standing, closed, spelled, standing, stop, watched};
+pub use request::unlikely;
 
 use super::cluster::{Access, Cluster, Origin};
 use super::output::{self, BAD, Format, Table, shown};
 use super::session::{Kept, Noted};
 use super::{Outcome, now, stop as ending, tell};
-use crate::api::{Duration, Impersonation, ImpersonationSpec, Mode};
+use crate::api::{Duration, Impersonation, Mode};
 use anyhow::{Context as _, Result, bail};
-use kube::api::{Api, ObjectMeta};
+use interruptions::Interruptions;
+use kube::ResourceExt as _;
+use kube::api::Api;
+use request::{is_banner, request};
 use serde_json::json;
 use std::ffi::OsString;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::Write as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Enter a tenant for a limited time, if you have the right.
 ///
@@ -27,18 +31,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// yours is not changed. Ctrl-C while it waits stops the request. Exit codes: 0 the session is open (or was, with `--exec`,
 /// then that of the command), 1 it was refused, or interrupted, 2 the command could not be run.
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Impersonate {
     /// The tenant to enter: its namespace. With `--list` there may be several, or none for all.
     #[arg(value_name = "TENANT", required_unless_present = "list")]
     tenants: Vec<String>,
     /// Tell which tenants you may enter, and why not the others. Nobody enters.
-    #[arg(long, conflicts_with_all = ["mode", "reason", "ticket", "length", "shell", "exec"])]
+    #[arg(long, conflicts_with_all = ["mode", "reason", "ticket", "length", "shell", "exec", "no_wait", "resume"])]
     list: bool,
     /// Configure (set the tenant up) or Support (act as an administrator inside it).
-    #[arg(long, value_name = "MODE", value_parser = mode, required_unless_present = "list")]
+    #[arg(long, value_name = "MODE", value_parser = mode, required_unless_present_any = ["list", "resume"])]
     mode: Option<Mode>,
     /// Why, in 10 to 500 characters. It stays on record.
-    #[arg(long, value_name = "TEXT", required_unless_present = "list")]
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["list", "resume"])]
     reason: Option<String>,
     /// A reference to the case.
     #[arg(long, value_name = "TICKET")]
@@ -55,6 +60,12 @@ pub struct Impersonate {
     /// The command for `--exec`.
     #[arg(last = true, requires = "exec", value_name = "COMMAND")]
     command: Vec<OsString>,
+    /// Ask only, and print the name of the session, to enter it later by `--resume`: the tenant may have to consent.
+    #[arg(long, conflicts_with_all = ["shell", "exec", "resume"])]
+    no_wait: bool,
+    /// Enter a session that was asked for before, instead of asking for another one.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["mode", "reason", "ticket", "length"])]
+    resume: Option<String>,
     #[command(flatten)]
     access: Access,
     /// The form of the answer; as a table it is a line for your shell.
@@ -83,36 +94,33 @@ impl Impersonate {
     async fn enter(&self) -> Result<Outcome> {
         // Removes what is left of sessions that have ended.
         Kept::all(now())?;
+        let [tenant] = self.tenants.as_slice() else {
+            bail!("one tenant at a time can be entered");
+        };
         let origin = self.access.origin()?;
         let cluster = self.access.connect().await?;
         let mut interrupted = Interruptions::listen()?;
-        let request = self.request(&cluster.user().await?)?;
-        let (asked, warnings) = cluster.create(&request, false).await?;
-        let (name, tenant) = (asked.metadata.name.clone(), asked.metadata.namespace.clone());
-        let name = name.context("the session has no name")?;
-        let tenant = tenant.context("the session has no namespace")?;
-        let sessions: Api<Impersonation> = Api::namespaced(cluster.client.clone(), &tenant);
-        tell(format_args!("asked for session {tenant}/{name}"));
-        // The banner is shown when it is true.
-        let warnings = warnings.iter().filter(|warning| !is_banner(warning));
-        warnings.for_each(|warning| tell(format_args!("warning: {}", shown(warning))));
+        let sessions: Api<Impersonation> = Api::namespaced(cluster.client.clone(), tenant);
+        let asked = match &self.resume {
+            Some(name) => sessions.get(name).await?,
+            None => self.ask(&cluster, tenant).await?,
+        };
+        if self.no_wait {
+            return self.leave(&asked);
+        }
+        let name = asked.name_any();
         let entered = tokio::select! {
             entered = enter(&cluster, &sessions, &name, &origin) => entered,
-            () = interrupted.any() => {
-                stop(&sessions, &name).await?;
-                tell("interrupted: the request is stopped");
-                return Ok(Outcome::Refused);
-            }
+            () = interrupted.any() => Ok(Err("interrupted".to_owned())),
         };
         let (session, kept) = match entered {
             Ok(Ok(entered)) => entered,
-            other => {
-                let stopped = stop(&sessions, &name).await;
-                if let Ok(Err(why)) = other {
-                    tell(format_args!("{BAD}refused:{BAD:#} {}", shown(&why)));
-                    return stopped.map(|()| Outcome::Refused);
+            missed => {
+                let withdrawn = self.withdraw(&sessions, &asked).await;
+                if let Ok(Err(why)) = &missed {
+                    tell(format_args!("{BAD}not entered:{BAD:#} {}", shown(why)));
                 }
-                return other.map(|_| Outcome::Refused);
+                return missed.and(withdrawn).map(|()| Outcome::Refused);
             }
         };
         welcome(&session, &kept);
@@ -122,26 +130,60 @@ impl Impersonate {
             return ended;
         }
         if self.shell {
-            return inside::shell(&kept, &mut interrupted).await;
+            let left = inside::shell(&kept, &mut interrupted).await;
+            if left.is_err() {
+                ending::end(&kept).await?;
+            }
+            return left;
         }
         self.hand_over(&session, &kept)?;
         Ok(Outcome::Fine)
     }
 
-    /// What to ask for, as that user.
-    fn request(&self, user: &str) -> Result<Impersonation> {
-        let [tenant] = self.tenants.as_slice() else {
-            bail!("one tenant at a time can be entered");
-        };
+    /// Writes the request, as whoever asks.
+    async fn ask(&self, cluster: &Cluster, tenant: &str) -> Result<Impersonation> {
         let mode = self.mode.context("the mode is missing")?;
-        let mut request = request(user, tenant, mode, self.reason.as_deref().unwrap_or_default());
+        let reason = self.reason.as_deref().unwrap_or_default();
         let length = self.length.as_ref().map(Duration::new);
         if let Some(Err(error)) = length.as_ref().map(Duration::seconds) {
             bail!("--for {error}");
         }
+        let mut request = request(&cluster.user().await?, tenant, mode, reason);
         request.spec.duration = length;
         request.spec.ticket.clone_from(&self.ticket);
-        Ok(request)
+        let (asked, warnings) = cluster.create(&request, false).await?;
+        tell(format_args!("asked for session {tenant}/{}", asked.name_any()));
+        // The banner is shown when it is true.
+        let warnings = warnings.iter().filter(|warning| !is_banner(warning));
+        warnings.for_each(|warning| tell(format_args!("warning: {}", shown(warning))));
+        Ok(asked)
+    }
+
+    /// Leaves a request that was not entered as it was before: stopped, if it was written by this command.
+    async fn withdraw(&self, sessions: &Api<Impersonation>, asked: &Impersonation) -> Result<()> {
+        for kept in Kept::all(now())? {
+            if Some(&kept.noted.uid) == asked.metadata.uid.as_ref() {
+                kept.remove()?;
+            }
+        }
+        if self.resume.is_none() {
+            stop(sessions, &asked.name_any()).await?;
+            tell("the request is stopped");
+        }
+        Ok(())
+    }
+
+    /// Says what was asked for, without waiting for it.
+    fn leave(&self, asked: &Impersonation) -> Result<Outcome> {
+        let name = asked.name_any();
+        let tenant = asked.namespace().unwrap_or_default();
+        tell(format_args!("to enter it: `impersonate {tenant} --resume {name}`"));
+        if self.output == Format::Table {
+            anstream::stdout().lock().write_all(format!("{name}\n").as_bytes())?;
+        } else {
+            output::write(self.output, asked, |_| Table::new(&[]))?;
+        }
+        Ok(Outcome::Fine)
     }
 
     /// Says where the session's kubeconfig is: to a shell, or to a program.
@@ -208,111 +250,14 @@ fn welcome(session: &Impersonation, kept: &Kept) {
     ));
 }
 
-/// A request to enter.
-fn request(user: &str, tenant: &str, mode: Mode, reason: &str) -> Impersonation {
-    let spec = ImpersonationSpec {
-        mode,
-        impersonator: user.to_owned(),
-        reason: reason.to_owned(),
-        ticket: None,
-        duration: None,
-        not_after: None,
-        stop: false,
-    };
-    let metadata = ObjectMeta {
-        name: Some(name(user)),
-        namespace: Some(tenant.to_owned()),
-        ..ObjectMeta::default()
-    };
-    Impersonation {
-        metadata,
-        spec,
-        status: None,
-    }
-}
-
-/// Whether a warning is the banner, which admission shows beforehand (I6).
-fn is_banner(warning: &str) -> bool {
-    warning.starts_with("You are currently impersonating")
-}
-
-/// A name that no other session is likely to have.
-fn name(user: &str) -> String {
-    let local = user
-        .rsplit(':')
-        .next()
-        .unwrap_or(user)
-        .split('@')
-        .next()
-        .unwrap_or(user);
-    let plain = |letter: char| {
-        if letter.is_ascii_alphanumeric() {
-            letter.to_ascii_lowercase()
-        } else {
-            '-'
-        }
-    };
-    let local: String = local.chars().map(plain).take(40).collect();
-    let local = local.trim_matches('-');
-    let local = if local.is_empty() { "session" } else { local };
-    // The standard library's own seed is the only source of chance that is needed.
-    let chance = RandomState::new().build_hasher().finish();
-    format!("{local}-{:08x}", chance & 0xffff_ffff)
-}
-
 /// A text as one word of a shell.
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The signals by which people and systems ask a program to end.
-pub struct Interruptions([Signal; 3]);
-
-impl Interruptions {
-    /// From now on none is missed.
-    fn listen() -> Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [interrupt, terminate, hangup] = kinds.map(signal);
-        Ok(Self([interrupt?, terminate?, hangup?]))
-    }
-
-    /// The next one.
-    async fn any(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! { _ = interrupt.recv() => (), _ = terminate.recv() => (), _ = hangup.recv() => () }
-    }
-
-    /// The next one that does not come from the keyboard.
-    async fn not_typed(&mut self) {
-        let [_, terminate, hangup] = &mut self.0;
-        tokio::select! { _ = terminate.recv() => (), _ = hangup.recv() => () }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_a_label_whatever_the_user_is_called() {
-        for (user, begin) in [
-            ("dewhurst@lsp.example", "dewhurst-"),
-            ("Percy.Blakeney@x", "percy-blakeney-"),
-            ("system:serviceaccount:lsp:bot", "bot-"),
-            ("@", "session-"),
-            ("éé", "session-"),
-        ] {
-            let name = name(user);
-            assert!(name.starts_with(begin), "{name}");
-            let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-            assert!(
-                name.chars().all(plain) && name.len() <= 63 && !name.starts_with('-'),
-                "{name}"
-            );
-        }
-        assert!(name(&"x".repeat(300)).len() <= 63);
-        assert_ne!(name("a"), name("a"));
-    }
 
     #[test]
     fn what_is_quoted_is_one_word_to_a_shell() {

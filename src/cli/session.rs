@@ -90,6 +90,8 @@ impl Kept {
             folder: place.join(&noted.uid),
             noted,
         };
+        // Those of the same session, if it is entered a second time.
+        kept.remove()?;
         let written = kept.write_files(&place, origin, token);
         let written = written.with_context(|| format!("cannot write into `{}`", kept.folder.display()));
         match written {

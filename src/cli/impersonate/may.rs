@@ -4,6 +4,7 @@
 use super::super::Outcome;
 use super::super::cluster::{self, Cluster};
 use super::super::output::{self, Format, Table};
+use super::request::{is_banner, request};
 use crate::api::{Duration, Impersonation, Mode, Tenant};
 use anyhow::{Context as _, Result};
 use kube::ResourceExt as _;
@@ -51,15 +52,12 @@ async fn all(cluster: &Cluster) -> Result<Vec<String>> {
 }
 
 async fn ask(cluster: &Cluster, user: &str, tenant: &str, mode: Mode) -> Result<Answer> {
-    let mut request = super::request(user, tenant, mode, REASON);
+    let mut request = request(user, tenant, mode, REASON);
     request.spec.duration = Some(Duration::new(SHORTEST));
     let (allowed, messages) = match cluster.create::<Impersonation>(&request, true).await {
         Ok((_, warnings)) => (
             true,
-            warnings
-                .into_iter()
-                .filter(|warning| !super::is_banner(warning))
-                .collect(),
+            warnings.into_iter().filter(|warning| !is_banner(warning)).collect(),
         ),
         Err(error) => match cluster::refusal(&error) {
             Some(status) => (false, vec![cluster::said(status).to_owned()]),

@@ -118,7 +118,7 @@ pub async fn credential(cluster: &Cluster, session: &Impersonation) -> Result<St
     String::from_utf8(token.0).context("the session's token is not text")
 }
 
-/// Waits until the API server heeds the session's own rights.
+/// Waits until the API server heeds the right to stop the session from inside, which is given after all others.
 pub async fn heeded(kept: &Kept) -> Result<()> {
     let inside = kept.connect().await?;
     let itself: Api<Impersonation> = Api::namespaced(inside.client, &kept.noted.namespace);
