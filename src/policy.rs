@@ -1,7 +1,7 @@
 //! The rules, as one pure library: no clock, no client, no environment, no log. The same inputs give the same, byte-equal
 //! output. The webhook and the controllers both ask here, so they cannot disagree.
 //!
-//! Each kind has the same verbs, in `tenant`, `role`, `employee` and `impersonation`, to be read side by side: `parse`
+//! Each kind has the same verbs, in `tenant`, `role`, `employee`, `impersonation` and `consent`, to be read side by side: `parse`
 //! (wire to strict), `rules` (what the object contradicts, for admission and reconciler alike) and `decide` (what should
 //! exist, what to say, when to look again). `directory` is the snapshot that they look things up in.
 
@@ -11,6 +11,7 @@ pub mod affected;
 pub mod catalog;
 pub mod ceiling;
 pub mod children;
+pub mod consent;
 pub mod default_roles;
 pub mod directory;
 pub mod document;

@@ -135,6 +135,7 @@ fn v9_each_example_of_a_refusal_about_an_object_is_refused_for_the_reason_in_its
     let about_the_writer = [
         "exceeds-ceiling",
         "own-employee",
+        "not-an-approver",
         "not-the-impersonator",
         "tenant-in-use",
     ];

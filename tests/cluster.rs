@@ -21,6 +21,8 @@ mod check;
 mod clock;
 #[path = "cluster/commits.rs"]
 mod commits;
+#[path = "cluster/consent.rs"]
+mod consent;
 #[path = "cluster/crash.rs"]
 mod crash;
 #[path = "cluster/default_roles.rs"]

@@ -13,6 +13,8 @@ mod world;
 mod applications;
 #[path = "policy/catalogues.rs"]
 mod catalogues;
+#[path = "policy/consents.rs"]
+mod consents;
 #[path = "policy/default_roles.rs"]
 mod default_roles;
 #[path = "policy/employees.rs"]

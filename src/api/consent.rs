@@ -23,6 +23,11 @@ pub type Consent = ImpersonationConsent;
     printcolumn(name = "Impersonation", type_ = "string", json_path = ".spec.impersonation"),
     printcolumn(name = "Decision", type_ = "string", json_path = ".spec.decision"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.by"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = Rule::new("self == oldSelf").message("a consent cannot change: create another one to revoke").reason(Reason::FieldValueForbidden))]
@@ -40,7 +45,7 @@ pub struct ImpersonationConsentSpec {
     /// The user name of the employee who decides. Must be the one who writes the object.
     #[schemars(length(min = 1, max = 253))]
     pub by: String,
-    /// A word to the impersonator. Optional.
+    /// A word about the decision. Optional.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 500))]
     pub message: Option<String>,
@@ -49,11 +54,11 @@ pub struct ImpersonationConsentSpec {
 /// What the tenant says.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConsentDecision {
-    /// The session may begin.
+    /// The session may begin; its `duration` counts from the creation of the consent.
     Granted,
-    /// It may not.
+    /// It may not, for good.
     Rejected,
-    /// It ends.
+    /// It ends at once, for good.
     Revoked,
 }
 

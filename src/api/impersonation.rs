@@ -46,7 +46,7 @@ pub struct ImpersonationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub ticket: Option<String>,
-    /// How long, 15m to the tenant's own maximum, counted from the creation of the object. Default 1h.
+    /// How long, 15m to the tenant's own maximum, counted from the creation of the object, or of the tenant's consent where that is demanded. Default 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("duration(self) >= duration('15m') && duration(self) <= duration('24h')").message("is outside `15m` to `24h`: choose a length within"))]
     pub duration: Option<Duration>,

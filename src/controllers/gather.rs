@@ -5,7 +5,7 @@
 
 use super::context::{Context, Woken};
 use super::error;
-use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Tenants, name_of};
+use super::kinds::{Catalogs, Consents, Declared, Employees, Impersonations, Roles, Tenants, name_of};
 use super::wire::Derived;
 use crate::api::ChangeRecord;
 use crate::policy::children::{Child, ChildId, ChildKind, DERIVED};
@@ -234,6 +234,7 @@ fn kind_of(change: &Change) -> Kind {
         Change::Role(..) => Kind::Role,
         Change::Employee(..) => Kind::Employee,
         Change::Impersonation(..) | Change::Account(..) | Change::Record(..) => Kind::Impersonation,
+        Change::Consent(..) => Kind::Consent,
         Change::Catalog(..) => Kind::PermissionCatalog,
     }
 }
@@ -244,6 +245,7 @@ fn absent(kind: Kind, name: Name) -> Change {
         Kind::Role => Roles::change(name, None),
         Kind::Employee => Employees::change(name, None),
         Kind::Impersonation => Impersonations::change(name, None),
+        Kind::Consent => Consents::change(name, None),
         Kind::PermissionCatalog => Catalogs::change(name, None),
     }
 }
@@ -257,6 +259,7 @@ fn sources(context: &Context) -> SelectAll<Notes> {
         declared::<Roles>(client, settings),
         declared::<Employees>(client, settings),
         declared::<Impersonations>(client, settings),
+        declared::<Consents>(client, settings),
         declared::<Catalogs>(client, settings),
         recorded(client),
         derived(Api::<rbac::Role>::all(client.clone())),

@@ -4,7 +4,7 @@
 use crate::api::{self, Condition};
 use crate::policy::children::Observations;
 use crate::policy::{
-    Change, Decision, Directory, Entry, Key, Kind, Name, Reason, Settings, Violations, catalog, employee,
+    Change, Decision, Directory, Entry, Key, Kind, Name, Reason, Settings, Violations, catalog, consent, employee,
     impersonation, role, tenant,
 };
 use jiff::Timestamp;
@@ -70,6 +70,8 @@ pub struct Roles;
 pub struct Employees;
 /// Sessions.
 pub struct Impersonations;
+/// What tenants say to sessions.
+pub struct Consents;
 /// Catalogues.
 pub struct Catalogs;
 
@@ -189,6 +191,35 @@ impl Declared for Impersonations {
     }
 }
 
+impl Declared for Consents {
+    type Wire = api::ImpersonationConsent;
+    type Spec = consent::Consent;
+    type Status = api::ImpersonationConsentStatus;
+    const KIND: Kind = Kind::Consent;
+
+    fn parse(_: &Name, wire: &api::ImpersonationConsent, _: &Settings) -> Result<consent::Consent, Violations> {
+        consent::parse(&wire.spec)
+    }
+    fn status(wire: &api::ImpersonationConsent) -> Option<&api::ImpersonationConsentStatus> {
+        wire.status.as_ref()
+    }
+    fn change(name: Name, entry: Option<Entry<consent::Consent>>) -> Change {
+        Change::Consent(name, entry)
+    }
+    fn entry(directory: &Directory, name: &Name) -> Option<Arc<Entry<consent::Consent>>> {
+        directory.consent(name).cloned()
+    }
+    fn decide(
+        name: &Name,
+        entry: &Entry<consent::Consent>,
+        _: &Observations,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> Decision<api::ImpersonationConsentStatus> {
+        consent::decide(name, entry, directory, now)
+    }
+}
+
 impl Declared for Catalogs {
     type Wire = api::PermissionCatalog;
     type Spec = catalog::Catalog;
@@ -234,6 +265,7 @@ macro_rules! status {
 }
 
 status!(api::EmployeeStatus {});
+status!(api::ImpersonationConsentStatus {});
 status!(api::PermissionCatalogStatus {});
 status!(api::TenantStatus {
     fn without_counts(&self) -> Self {
@@ -250,6 +282,7 @@ status!(api::ImpersonationStatus {
         if previous.end_time.is_some() {
             self.end_time.clone_from(&previous.end_time);
             self.end_reason.clone_from(&previous.end_reason);
+            self.expiration_time.clone_from(&previous.expiration_time);
         }
         if self.end_time.is_some() {
             self.start_time.clone_from(&previous.start_time);

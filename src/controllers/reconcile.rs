@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::{Error, answer, is_unreadable};
-use super::kinds::{Catalogs, Declared, Employees, Impersonations, Roles, Status, Tenants};
+use super::kinds::{Catalogs, Consents, Declared, Employees, Impersonations, Roles, Status, Tenants};
 use super::{apply, default_roles, events, records};
 use crate::api::{GROUP, VERSION};
 use crate::policy::impersonation::departed;
@@ -23,6 +23,7 @@ pub async fn reconcile(key: &Key, context: &Context) -> Result<Option<Timestamp>
         Kind::Role => step::<Roles>(key, context).await,
         Kind::Employee => step::<Employees>(key, context).await,
         Kind::Impersonation => step::<Impersonations>(key, context).await,
+        Kind::Consent => step::<Consents>(key, context).await,
         Kind::PermissionCatalog => step::<Catalogs>(key, context).await,
     }
 }
@@ -35,7 +36,7 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
         let observed = context.observed.of(key);
         let departed = match key.kind {
             Kind::Impersonation => departed(&key.name, None, (&observed, &directory), now),
-            Kind::Tenant | Kind::Role | Kind::Employee | Kind::PermissionCatalog => vec![],
+            Kind::Tenant | Kind::Role | Kind::Employee | Kind::Consent | Kind::PermissionCatalog => vec![],
         };
         for record in records::store(&departed, context).await? {
             context

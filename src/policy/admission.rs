@@ -5,8 +5,8 @@
 use super::directory::{Directory, Meta};
 use super::name::Name;
 use super::verdict::{Reason, Violation, Violations};
-use super::{access, catalog, ceiling, employee, impersonation, ordering, role, tenant};
-use crate::api;
+use super::{access, catalog, ceiling, consent, employee, impersonation, ordering, role, tenant};
+use crate::api::{self, ConsentDecision};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub enum Subject {
     Employee(Change<api::EmployeeSpec>),
     /// A session, and when it was created, if it was.
     Impersonation(Change<api::ImpersonationSpec>, Option<Meta>),
+    /// What a tenant says to a session.
+    Consent(Change<api::ImpersonationConsentSpec>),
     /// A catalogue.
     Catalog(Change<api::PermissionCatalogSpec>),
 }
@@ -81,7 +83,16 @@ fn about_writer(request: &Request, directory: &Directory, now: Timestamp) -> Vio
             violations.extend(ceiling::employee(request, change, directory, now));
             violations
         }
-        Subject::Tenant(_) | Subject::Impersonation(..) | Subject::Catalog(_) => vec![],
+        // A yes is judged wherever it counts; a no by its writer alone.
+        Subject::Consent(Change {
+            old: None,
+            new: Some(spec),
+        }) if spec.decision != ConsentDecision::Granted => {
+            let consent = consent::parse(spec).ok();
+            let writer = |consent| consent::writer(&request.name, &consent, directory, now);
+            consent.and_then(writer).into_iter().collect()
+        }
+        Subject::Tenant(_) | Subject::Impersonation(..) | Subject::Consent(_) | Subject::Catalog(_) => vec![],
     }
 }
 
@@ -119,6 +130,7 @@ fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> An
             },
         ),
         Subject::Impersonation(change, meta) => session(request, change, meta.as_ref(), directory, now),
+        Subject::Consent(change) => said(name, change, directory, now),
         Subject::Catalog(change) => judge(
             change,
             |spec| ((), catalog::parse(&name.name, spec).err().unwrap_or_default()),
@@ -190,9 +202,12 @@ fn session(
             answer.violations = impersonation::rules(name, &session, None, directory, now);
             match directory.tenant(&name.namespace) {
                 Some(tenant) => {
-                    answer
-                        .violations
-                        .extend(impersonation::limits(&session, now, tenant, now));
+                    answer.violations.extend(impersonation::limits(
+                        &session,
+                        (now, asked_end(&session, tenant, now)),
+                        tenant,
+                        now,
+                    ));
                     if answer.violations.is_empty() {
                         answer.warnings.push(opening(tenant));
                     }
@@ -222,6 +237,24 @@ fn session(
     answer
 }
 
+/// A consent is judged when it is created; afterwards it cannot change.
+fn said(name: &Name, change: &Change<api::ImpersonationConsentSpec>, directory: &Directory, now: Timestamp) -> Answer {
+    let (None, Some(spec)) = (&change.old, &change.new) else {
+        return Answer::default();
+    };
+    match consent::parse(spec) {
+        Ok(consent) => Answer {
+            violations: consent::rules(name, &consent, None, directory, now),
+            warnings: consent::needless(name, &consent, directory).into_iter().collect(),
+            hints: vec![],
+        },
+        Err(violations) => Answer {
+            violations,
+            ..Answer::default()
+        },
+    }
+}
+
 /// Why nothing is opened, whatever else there is: the end has passed, or what is asked for has ended. A manifest that is
 /// applied again from Git is then no reason to refuse (I12).
 fn over(name: &Name, session: &impersonation::Impersonation, directory: &Directory, now: Timestamp) -> Option<String> {
@@ -230,6 +263,12 @@ fn over(name: &Name, session: &impersonation::Impersonation, directory: &Directo
     }
     let (at, _) = directory.ledger().ended_claim(&impersonation::claim(name, session)?)?;
     Some(impersonation::again(at))
+}
+
+/// When a session would end that is asked for now; not known while its time does not count yet.
+fn asked_end(session: &impersonation::Impersonation, tenant: &tenant::Tenant, now: Timestamp) -> Option<Timestamp> {
+    let counts = !tenant.consent || session.is_absolute();
+    counts.then(|| session.end(now))
 }
 
 fn opening(tenant: &tenant::Tenant) -> String {

@@ -18,7 +18,10 @@ pub fn by(key: &Key, directory: &Directory) -> BTreeSet<Key> {
         Kind::Employee => employee(name, directory, &mut keys),
         Kind::Impersonation => {
             keys.insert(Key::new(Kind::Tenant, Name::tenant(&name.namespace)));
+            let uid = directory.session(name).map(|entry| &entry.meta.uid);
+            keys.extend(uid.into_iter().flat_map(|uid| consents_to(uid, directory)));
         }
+        Kind::Consent => consent(name, directory, &mut keys),
         Kind::PermissionCatalog => keys.extend(directory.keys()),
     }
     same_people(directory, &mut keys);
@@ -37,6 +40,33 @@ pub fn only_adds(key: &Key, before: &Directory, after: &Directory) -> bool {
     };
     let same = after.employees_named(&employee.folded);
     same.filter(|(other, _)| other.namespace == name.namespace).count() == 1
+}
+
+/// The session, and what else was said to it.
+fn consent(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
+    let read = directory.consent(name).and_then(|entry| entry.spec.as_ref().ok());
+    if let Some(consent) = read {
+        let session = Name::new(name.namespace.clone(), consent.session.clone());
+        keys.insert(Key::new(Kind::Impersonation, session));
+        keys.extend(consents_to(&consent.uid, directory));
+    }
+}
+
+/// What `user` has said for `tenant` to sessions that are not over, and those sessions with all that was said to them.
+fn said_by(user: &Folded, tenant: &Arc<str>, directory: &Directory, keys: &mut BTreeSet<Key>) {
+    for (name, entry) in directory
+        .consents_by(user)
+        .filter(|(name, _)| name.namespace == *tenant)
+    {
+        let Ok(said) = &entry.spec else { continue };
+        let session = Name::new(tenant.clone(), said.session.clone());
+        if directory
+            .session(&session)
+            .is_some_and(|entry| entry.meta.ended.is_none())
+        {
+            consent(name, directory, keys);
+        }
+    }
 }
 
 /// All in the tenant and below it, for a tenant that stands or falls takes with it those below; and its parent, which
@@ -58,6 +88,10 @@ fn people_in(namespace: &Arc<str>, directory: &Directory, keys: &mut BTreeSet<Ke
     let employees = directory.employees_in(namespace);
     let employees = employees.map(|(employee, _)| (Kind::Employee, employee));
     keys.extend(roles.chain(employees).map(|(kind, name)| Key::new(kind, name.clone())));
+    let sessions = directory
+        .sessions_in(namespace)
+        .filter(|(_, entry)| entry.meta.ended.is_none());
+    keys.extend(sessions.flat_map(|(_, entry)| consents_to(&entry.meta.uid, directory)));
 }
 
 /// The role, those of the same display name, and the holders of either.
@@ -70,7 +104,12 @@ fn role(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
     for role in same.map(|(other, _)| other).chain([name]) {
         keys.insert(Key::new(Kind::Role, role.clone()));
         let holders = directory.holders(role);
-        keys.extend(holders.map(|(holder, _)| Key::new(Kind::Employee, holder.clone())));
+        for (holder, entry) in holders {
+            keys.insert(Key::new(Kind::Employee, holder.clone()));
+            if let Ok(holder) = &entry.spec {
+                said_by(&holder.folded, &name.namespace, directory, keys);
+            }
+        }
         below_if_concerned(role, directory, keys);
     }
 }
@@ -81,6 +120,7 @@ fn employee(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
         return;
     };
     keys.extend(sessions_of(&employee.folded, directory));
+    said_by(&employee.folded, &name.namespace, directory, keys);
     let same = directory
         .employees_named(&employee.folded)
         .filter(|(other, _)| other.namespace == name.namespace);
@@ -125,6 +165,12 @@ fn sessions_in(namespace: &Arc<str>, directory: &Directory) -> impl Iterator<Ite
     directory
         .sessions_in(namespace)
         .map(|(session, _)| Key::new(Kind::Impersonation, session.clone()))
+}
+
+fn consents_to(uid: &str, directory: &Directory) -> impl Iterator<Item = Key> {
+    directory
+        .consents_to(uid)
+        .map(|(consent, _)| Key::new(Kind::Consent, consent.clone()))
 }
 
 fn sessions_of(user: &Folded, directory: &Directory) -> impl Iterator<Item = Key> {

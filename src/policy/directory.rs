@@ -2,6 +2,7 @@
 //! published. Its maps share their structure, so a copy costs next to nothing. Lookups return options and change nothing.
 
 use super::catalog::{Action, ActionEntry, Catalog};
+use super::consent::Consent;
 use super::default_roles::Received;
 use super::employee::Employee;
 use super::impersonation::Impersonation;
@@ -78,6 +79,8 @@ pub enum Change {
     Employee(Name, Option<Entry<Employee>>),
     /// A session.
     Impersonation(Name, Option<Entry<Impersonation>>),
+    /// What a tenant says to a session.
+    Consent(Name, Option<Entry<Consent>>),
     /// A catalogue.
     Catalog(Name, Option<Entry<Catalog>>),
     /// A session's account, by the UID of the Impersonation.
@@ -94,6 +97,7 @@ pub struct Directory {
     roles: OrdMap<Name, Arc<Entry<Role>>>,
     employees: OrdMap<Name, Arc<Entry<Employee>>>,
     sessions: OrdMap<Name, Arc<Entry<Impersonation>>>,
+    consents: OrdMap<Name, Arc<Entry<Consent>>>,
     catalogs: OrdMap<Name, Arc<Entry<Catalog>>>,
     accounts: OrdMap<Arc<str>, Account>,
     ledger: Ledger,
@@ -102,6 +106,8 @@ pub struct Directory {
     role_names: OrdMap<(Arc<str>, Folded), OrdSet<Name>>,
     usernames: OrdMap<Folded, OrdSet<Name>>,
     impersonators: OrdMap<Folded, OrdSet<Name>>,
+    addressees: OrdMap<Arc<str>, OrdSet<Name>>,
+    authors: OrdMap<Folded, OrdSet<Name>>,
 }
 
 impl Directory {
@@ -113,6 +119,7 @@ impl Directory {
             roles: OrdMap::new(),
             employees: OrdMap::new(),
             sessions: OrdMap::new(),
+            consents: OrdMap::new(),
             catalogs: OrdMap::new(),
             accounts: OrdMap::new(),
             ledger: Ledger::default(),
@@ -121,6 +128,8 @@ impl Directory {
             role_names: OrdMap::new(),
             usernames: OrdMap::new(),
             impersonators: OrdMap::new(),
+            addressees: OrdMap::new(),
+            authors: OrdMap::new(),
         }
     }
 
@@ -153,6 +162,14 @@ impl Directory {
                 let old = self.sessions.get(&name);
                 reindex(&mut self.impersonators, (old, entry.as_ref()), &name, user);
                 replace(&mut self.sessions, name, entry)
+            }
+            Change::Consent(name, entry) => {
+                let session = |consent: &Consent| vec![consent.uid.clone()];
+                let author = |consent: &Consent| vec![Folded::new(&consent.by)];
+                let old = self.consents.get(&name);
+                reindex(&mut self.addressees, (old, entry.as_ref()), &name, session);
+                reindex(&mut self.authors, (old, entry.as_ref()), &name, author);
+                replace(&mut self.consents, name, entry)
             }
             Change::Catalog(name, entry) => replace(&mut self.catalogs, name, entry),
             Change::Account(uid, Some(account)) => self
@@ -192,6 +209,11 @@ impl Directory {
     /// The session of that name.
     pub fn session(&self, name: &Name) -> Option<&Arc<Entry<Impersonation>>> {
         self.sessions.get(name)
+    }
+
+    /// The consent of that name.
+    pub fn consent(&self, name: &Name) -> Option<&Arc<Entry<Consent>>> {
+        self.consents.get(name)
     }
 
     /// The catalogue object of that name.
@@ -262,6 +284,18 @@ impl Directory {
         names.filter_map(|name| self.sessions.get_key_value(name))
     }
 
+    /// The consents in any tenant that are about the session of that UID.
+    pub fn consents_to(&self, uid: &str) -> impl Iterator<Item = (&Name, &Arc<Entry<Consent>>)> {
+        let names = self.addressees.get(uid).into_iter().flatten();
+        names.filter_map(|name| self.consents.get_key_value(name))
+    }
+
+    /// The consents in any tenant in the name of that user.
+    pub fn consents_by(&self, user: &Folded) -> impl Iterator<Item = (&Name, &Arc<Entry<Consent>>)> {
+        let names = self.authors.get(user).into_iter().flatten();
+        names.filter_map(|name| self.consents.get_key_value(name))
+    }
+
     /// The roles of `namespace`.
     pub fn roles_in(&self, namespace: &Arc<str>) -> impl Iterator<Item = (&Name, &Arc<Entry<Role>>)> {
         within(&self.roles, namespace)
@@ -284,6 +318,7 @@ impl Directory {
             .chain(self.tenants.keys().map(key(Kind::Tenant)))
             .chain(self.roles.keys().map(key(Kind::Role)))
             .chain(self.employees.keys().map(key(Kind::Employee)))
+            .chain(self.consents.keys().map(key(Kind::Consent)))
             .chain(self.catalogs.keys().map(key(Kind::PermissionCatalog)))
             .chain(
                 self.accounts
@@ -299,6 +334,7 @@ impl Directory {
             Kind::Role => self.roles.get(&key.name).map(|entry| &entry.meta),
             Kind::Employee => self.employees.get(&key.name).map(|entry| &entry.meta),
             Kind::Impersonation => self.sessions.get(&key.name).map(|entry| &entry.meta),
+            Kind::Consent => self.consents.get(&key.name).map(|entry| &entry.meta),
             Kind::PermissionCatalog => self.catalogs.get(&key.name).map(|entry| &entry.meta),
         }
     }

@@ -3,8 +3,8 @@
 
 use super::admission::{self, Subject};
 use super::{
-    Change, Entry, Kind, Meta, Name, Reason, Settings, Violation, Violations, catalog, employee, impersonation, role,
-    tenant,
+    Change, Entry, Kind, Meta, Name, Reason, Settings, Violation, Violations, catalog, consent, employee,
+    impersonation, role, tenant,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,6 +17,7 @@ pub fn subject(kind: Kind, old: Option<&Value>, new: Option<&Value>, meta: Optio
         Kind::Role => Subject::Role(written(old, new)?),
         Kind::Employee => Subject::Employee(written(old, new)?),
         Kind::Impersonation => Subject::Impersonation(written(old, new)?, meta),
+        Kind::Consent => Subject::Consent(written(old, new)?),
         Kind::PermissionCatalog => Subject::Catalog(written(old, new)?),
     })
 }
@@ -40,6 +41,10 @@ pub fn change(kind: Kind, name: Name, spec: &Value, meta: Meta, settings: &Setti
             let spec = strict(spec, impersonation::parse);
             Change::Impersonation(name, Some(Entry { meta, spec }))
         }
+        Kind::Consent => {
+            let spec = strict(spec, consent::parse);
+            Change::Consent(name, Some(Entry { meta, spec }))
+        }
         Kind::PermissionCatalog => {
             let spec = strict(spec, |spec| catalog::parse(&name.name, spec));
             Change::Catalog(name, Some(Entry { meta, spec }))
@@ -54,6 +59,7 @@ pub fn absence(kind: Kind, name: Name) -> Change {
         Kind::Role => Change::Role(name, None),
         Kind::Employee => Change::Employee(name, None),
         Kind::Impersonation => Change::Impersonation(name, None),
+        Kind::Consent => Change::Consent(name, None),
         Kind::PermissionCatalog => Change::Catalog(name, None),
     }
 }

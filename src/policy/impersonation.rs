@@ -1,8 +1,9 @@
-//! Sessions: whether one may be opened, until when, and what ends it (I1 to I10). Making and taking away the credential is
+//! Sessions: whether one may be opened, until when, and what ends it (I1 to I11). Making and taking away the credential is
 //! left to the controllers.
 
 use super::Decision;
 use super::children::Observations;
+use super::consent::{self, Answer};
 use super::directory::{Directory, Entry};
 use super::name::{Folded, Name};
 use super::verdict::{Further, Reason, Standing, Violation, Violations};
@@ -14,8 +15,9 @@ use std::sync::Arc;
 mod ended;
 mod grounds;
 mod opened;
+mod span;
 
-pub use ended::{again, claim, departed};
+pub use ended::{again, claim, departed, ended_at};
 pub use grounds::{limits, rules};
 pub use opened::{account_name, banner};
 
@@ -52,7 +54,7 @@ pub struct Impersonation {
 /// How a session's end is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// In seconds from its creation.
+    /// In seconds from its creation, or from that of the consent.
     Seconds(i64),
     /// As an instant.
     NotAfter(Timestamp),
@@ -120,14 +122,24 @@ fn length(spec: &api::ImpersonationSpec) -> Result<Length, Violation> {
 }
 
 impl Impersonation {
-    /// The absolute end of the session that was created at `created`, from nothing that ever changes (I8).
-    pub fn end(&self, created: Timestamp) -> Timestamp {
+    /// The absolute end of the session whose time counts since `start` (I8): its creation, or that of the consent.
+    pub fn end(&self, start: Timestamp) -> Timestamp {
         match self.length {
-            Length::Seconds(seconds) => created
+            Length::Seconds(seconds) => start
                 .saturating_add(SignedDuration::from_secs(seconds))
-                .unwrap_or(created),
+                .unwrap_or(start),
             Length::NotAfter(end) => end,
         }
+    }
+
+    /// Whether its end is given as an instant.
+    pub fn is_absolute(&self) -> bool {
+        matches!(self.length, Length::NotAfter(_))
+    }
+
+    /// Whether `now` is past the instant that is given as its end.
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        matches!(self.length, Length::NotAfter(end) if now >= end)
     }
 }
 
@@ -148,22 +160,17 @@ pub fn phase(
         Err(_) if was_open => return Phase::Ended(now, Reason::Withdrawn),
         Err(violations) => return Phase::Refused(violations.clone()),
     };
-    let end = session.end(entry.meta.created);
-    if session.stop {
-        return Phase::Ended(now.min(end), Reason::Stopped);
-    }
-    if now >= end {
-        return Phase::Ended(end, Reason::Expired);
-    }
-    if entry.meta.deleting {
-        return Phase::Ended(now, Reason::Deleted);
-    }
-    if severed {
-        return Phase::Ended(now, Reason::Withdrawn);
+    let end = span::end(name, entry, Some(observed), directory, now);
+    let answer = consent::answer(name, entry, directory, now);
+    if let Some(over) = over(entry, session, (end, severed, answer), now) {
+        return over;
     }
     let violations = rules(name, session, Some(entry.age()), directory, now);
     let tenant = directory.tenant(&name.namespace);
+    let waits = !was_open && answer == Answer::None && tenant.is_some_and(|tenant| tenant.consent);
+    let lapse = consent::lapse(entry.meta.created);
     match tenant {
+        _ if waits && now >= lapse => Phase::Ended(lapse, Reason::Lapsed),
         _ if was_open && (tenant.is_none() || !violations.is_empty()) => Phase::Ended(now, Reason::Withdrawn),
         _ if was_open => Phase::Open,
         None => {
@@ -171,15 +178,37 @@ pub fn phase(
             Phase::Pending(reason, message)
         }
         Some(_) if !violations.is_empty() => Phase::Refused(violations),
-        Some(tenant) => match limits(session, entry.meta.created, tenant, now) {
+        Some(tenant) => match limits(session, (entry.meta.created, end), tenant, now) {
             Some(violation) => Phase::Refused(vec![violation]),
-            None if tenant.consent => Phase::Pending(
+            None if waits => Phase::Pending(
                 Reason::AwaitingConsent,
                 "The session waits until the tenant consents".to_owned(),
             ),
             None => Phase::Open,
         },
     }
+}
+
+/// What ends the session whatever it stands on: its end, stop, deletion, and what the tenant says.
+fn over(
+    entry: &Entry<Impersonation>,
+    session: &Impersonation,
+    (end, severed, answer): (Option<Timestamp>, bool, Answer),
+    now: Timestamp,
+) -> Option<Phase> {
+    if session.stop {
+        return Some(Phase::Ended(end.map_or(now, |end| now.min(end)), Reason::Stopped));
+    }
+    if let Some(end) = end.filter(|end| now >= *end) {
+        return Some(Phase::Ended(end, Reason::Expired));
+    }
+    let reason = match answer {
+        _ if entry.meta.deleting => Reason::Deleted,
+        _ if severed => Reason::Withdrawn,
+        Answer::Denied(reason) => reason,
+        Answer::None | Answer::Granted(_) => return None,
+    };
+    Some(Phase::Ended(now, reason))
 }
 
 /// What should exist because of a session, and what to say of it.
@@ -192,7 +221,7 @@ pub fn decide(
 ) -> Decision<ImpersonationStatus> {
     let phase = phase(name, entry, observed, directory, now);
     let session = entry.spec.as_ref().ok();
-    let end = session.map(|session| session.end(entry.meta.created));
+    let end = span::end(name, entry, Some(observed), directory, now);
     let mut status = ImpersonationStatus {
         expiration_time: end.map(Time),
         ..ImpersonationStatus::default()
@@ -204,8 +233,10 @@ pub fn decide(
     let (standing, active) = match phase {
         Phase::Open => {
             if let (Some(session), Some(tenant)) = (session, directory.tenant(&name.namespace)) {
-                children = opened::open(name, entry, session, directory);
-                opened::describe(&mut status, entry, session, tenant, directory);
+                let start = span::start(name, entry, observed, directory, now);
+                let end = end.unwrap_or_else(|| session.end(start));
+                children = opened::open(name, entry, session, (start, end), directory);
+                opened::describe(&mut status, (entry, start), session, tenant, directory);
             }
             let message = status.banner.clone().unwrap_or_default();
             (
@@ -252,6 +283,9 @@ fn ending(reason: Reason) -> String {
         Reason::Stopped => "The session was stopped",
         Reason::Expired => "The session reached its end",
         Reason::Deleted => "The session was deleted",
+        Reason::Rejected => "The tenant rejected the request",
+        Reason::Revoked => "The tenant revoked the session",
+        Reason::Lapsed => "The tenant did not answer the request in 24 hours",
         _ => "The session lost its ground: the right, the tenant's state, or the mode",
     }
     .to_owned()

@@ -18,16 +18,19 @@ pub enum Kind {
     Employee,
     /// An application's permissions.
     PermissionCatalog,
+    /// What a tenant says to a session.
+    Consent,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Impersonation,
         Self::Tenant,
         Self::Role,
         Self::Employee,
         Self::PermissionCatalog,
+        Self::Consent,
     ];
 
     /// As it is written in manifests and labels.
@@ -38,6 +41,7 @@ impl Kind {
             Self::Employee => "Employee",
             Self::Impersonation => "Impersonation",
             Self::PermissionCatalog => "PermissionCatalog",
+            Self::Consent => "ImpersonationConsent",
         }
     }
 

@@ -99,7 +99,7 @@ reasons! {
     /// The state cannot be reached from the present one.
     InvalidStateChange: Refusal = "T3, R6",
     /// A field was changed that cannot change.
-    FieldCannotChange: Refusal = "T2, E7, I8",
+    FieldCannotChange: Refusal = "T2, E7, I8, I11",
     /// The tenant still has children, or is Active, and cannot be deleted.
     TenantInUse: Refusal = "T8",
     /// A display name is empty, too long, or has a blank at an end.
@@ -156,10 +156,16 @@ reasons! {
     TooLate: Trouble = "I8, I10",
     /// The object names somebody else than the writer as impersonator, or somebody else stops the session.
     NotTheImpersonator: Refusal = "I9, I12",
+    /// Whoever answers a session's request for the tenant may not.
+    NotAnApprover: Refusal = "I11",
+    /// The consent is about no session that waits for an answer: there is none, it is over, or it has its answer.
+    NothingToDecide: Refusal = "I11",
     /// The writer would hand out more than she has.
     ExceedsCeiling: Refusal = "R16",
     /// The writer would change her own roles, state or window, or those of the session's impersonator.
     OwnEmployee: Refusal = "E6, I5",
+    /// The session that the consent is about is over, or gone.
+    SessionOver: Standing = "I11",
     /// The session is open.
     Open: Standing = "I6",
     /// The session was stopped by the impersonator or from inside.
@@ -170,6 +176,12 @@ reasons! {
     Deleted: Ending = "I9",
     /// The session ended because its ground went: the right, the tenant's state, or the mode.
     Withdrawn: Ending = "I9",
+    /// The tenant rejected the request for the session.
+    Rejected: Ending = "I11",
+    /// The tenant revoked the session.
+    Revoked: Ending = "I9, I11",
+    /// The tenant did not answer the request for the session in 24 hours.
+    Lapsed: Ending = "I11",
     /// The operator does not know enough yet to judge.
     NotReadyYet: Trouble = "V8",
 }

@@ -24,7 +24,14 @@ pub fn configuration(url: &str, operator: &str) -> Value {
     let (free, bounded) = (format!("{url}{PATH}"), format!("{url}{BOUNDED_PATH}"));
     let not_escalating = format!("!{MAY_ESCALATE}");
     let written = ["CREATE", "UPDATE"];
-    let all = ["tenants", "roles", "employees", "impersonations", "permissioncatalogs"];
+    let all = [
+        "tenants",
+        "roles",
+        "employees",
+        "impersonations",
+        "impersonationconsents",
+        "permissioncatalogs",
+    ];
     let webhooks = [
         entry("rules", (&written, &all), &free, "Fail", &[&writers, MAY_ESCALATE]),
         entry(

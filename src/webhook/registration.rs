@@ -28,7 +28,8 @@ pub const FIELD_MANAGER: &str = "pimpernel";
 const DIGEST: &str = "pimpernel.dev/applied";
 
 /// The admission policies, one file for each concern.
-pub const POLICIES: [(&str, &str); 11] = [
+pub const POLICIES: [(&str, &str); 12] = [
+    ("consent", include_str!("../../policies/consent.yaml")),
     ("default-roles", include_str!("../../policies/default-roles.yaml")),
     ("definitions", include_str!("../../policies/definitions.yaml")),
     ("derived-objects", include_str!("../../policies/derived-objects.yaml")),

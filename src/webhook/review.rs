@@ -136,6 +136,7 @@ fn concerns_writer(reason: Reason) -> bool {
         Reason::NotEntitled
             | Reason::OwnTenant
             | Reason::NotTheImpersonator
+            | Reason::NotAnApprover
             | Reason::ExceedsCeiling
             | Reason::OwnEmployee
     )

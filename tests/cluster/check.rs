@@ -269,7 +269,9 @@ fn judged(judge: &Judge, base: &[Value], object: &Value, live: &[Value], now: Ti
 /// Whether both say the same.
 fn agree(judgement: &Judgement, answer: &Answer) -> Result<()> {
     // Who may not write at all is told so before anything else, and of that `check` knows nothing.
-    let writer = answer.message().contains(" cannot ") || answer.message().contains("'impersonator.pimpernel.dev'");
+    let writer = [" cannot ", "'impersonator.pimpernel.dev'", "'consent.pimpernel.dev'"]
+        .iter()
+        .any(|text| answer.message().contains(text));
     if !answer.granted() && writer {
         return Ok(());
     }

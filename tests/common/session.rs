@@ -27,14 +27,19 @@ pub struct Session {
 impl Session {
     /// Opens one as its impersonator does, waits until it is open, and takes the credential as the impersonator does.
     pub async fn open(stage: &Stage, which: &str, (mode, user): (&str, &str), rest: &str) -> Result<Self> {
-        let why = "He cannot save his outbound skill";
-        let spec = format!("{{mode: {mode}, impersonator: {user}, reason: {why}, {rest}}}");
-        let created = stage.caller(user).create(&object(which, &spec)).await?;
-        created.object().with_context(|| format!("{user} opens {which}"))?;
+        Self::ask(stage, which, (mode, user), rest).await?;
         Self::opened(stage, which, user).await
     }
 
-    /// Waits until a session is open that its impersonator has created, and takes the credential as the impersonator does.
+    /// Asks for one as its impersonator does, and gives the Impersonation.
+    pub async fn ask(stage: &Stage, which: &str, (mode, user): (&str, &str), rest: &str) -> Result<Value> {
+        let why = "He cannot save his outbound skill";
+        let spec = format!("{{mode: {mode}, impersonator: {user}, reason: {why}, {rest}}}");
+        let created = stage.caller(user).create(&object(which, &spec)).await?;
+        created.object().with_context(|| format!("{user} asks for {which}"))
+    }
+
+    /// Waits until one that was asked for is open, and takes the credential as the impersonator does.
     pub async fn opened(stage: &Stage, which: &str, user: &str) -> Result<Self> {
         let namespace = which.split([' ', '/']).nth(1).unwrap_or_default();
         let tenant = stage

@@ -107,6 +107,8 @@ pub fn admin_catalog() -> PermissionCatalogSpec {
                 {"name": "Edit", "implies": ["View"], "defaultFor": ["administrator"], "rules": employees(&["update", "patch"])},
             ]},
             {"name": "audit-report", "switch": true, "defaultFor": ["manager"]},
+            {"name": "role-impersonation", "actions": [{"name": "Respond", "sessions": [], "rules": [
+                {"apiGroups": ["pimpernel.dev"], "resources": ["impersonationconsents"], "verbs": ["create"]}]}]},
         ],
     }))
 }

@@ -11,7 +11,7 @@ use pimpernel::policy::directory::Account;
 use pimpernel::policy::ledger::Record;
 use pimpernel::policy::verdict::{Further, Standing};
 use pimpernel::policy::{Change, Directory, Entry, Key, Kind, Meta, Name, Reason, Settings};
-use pimpernel::policy::{catalog, employee, impersonation, role, tenant};
+use pimpernel::policy::{catalog, consent, employee, impersonation, role, tenant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -151,22 +151,20 @@ impl World {
     pub fn open(&mut self, namespace: &str, name: &str) -> &mut Self {
         let session = Name::new(namespace, name);
         let entry = self.directory.session(&session).unwrap();
-        let end = entry
-            .spec
-            .as_ref()
-            .map_or(entry.meta.created, |s| s.end(entry.meta.created));
-        let account = Account { session, end };
-        let uid = entry.meta.uid.clone();
-        self.directory.fold(Change::Account(uid, Some(account)));
+        let (uid, mut start) = (entry.meta.uid.clone(), entry.meta.created);
+        if let consent::Answer::Granted(at) = consent::answer(&session, entry, &self.directory, self.now) {
+            start = at;
+        }
+        let end = entry.spec.as_ref().map_or(start, |s| s.end(start));
+        let account = Some(Account { session, end });
+        self.directory.fold(Change::Account(uid, account));
         self
     }
 
     /// The same object again keeps its age; a new one is the youngest.
     fn existing(&mut self, key: &Key, kind: &str) -> Meta {
-        match self.directory.meta(key) {
-            Some(meta) => meta.clone(),
-            None => self.meta(kind, &key.name),
-        }
+        let known = self.directory.meta(key).cloned();
+        known.unwrap_or_else(|| self.meta(kind, &key.name))
     }
 
     /// Somebody has deleted the object, and something still holds it.
@@ -182,6 +180,7 @@ impl World {
             Kind::Role => Change::Role(name.clone(), marked(d.role(name))),
             Kind::Employee => Change::Employee(name.clone(), marked(d.employee(name))),
             Kind::Impersonation => Change::Impersonation(name.clone(), marked(d.session(name))),
+            Kind::Consent => Change::Consent(name.clone(), marked(d.consent(name))),
             Kind::PermissionCatalog => Change::Catalog(name.clone(), marked(d.catalog_entry(name))),
         };
         self.directory.fold(change);
@@ -195,6 +194,7 @@ impl World {
             Kind::Role => Change::Role(name.clone(), None),
             Kind::Employee => Change::Employee(name.clone(), None),
             Kind::Impersonation => Change::Impersonation(name.clone(), None),
+            Kind::Consent => Change::Consent(name.clone(), None),
             Kind::PermissionCatalog => Change::Catalog(name.clone(), None),
         };
         self.directory.fold(change);
@@ -240,6 +240,7 @@ impl World {
                 d,
                 now,
             )),
+            Kind::Consent => outcome(consent::decide(name, d.consent(name)?, d, now)),
             Kind::PermissionCatalog => return None,
         })
     }

@@ -27,8 +27,8 @@ pub struct Told {
 }
 
 impl Told {
-    /// What is told of the session of `entry`.
-    pub fn of(entry: &Entry<Impersonation>) -> Option<Self> {
+    /// What is told of the session of `entry`, whose time counts since `start`.
+    pub fn of(entry: &Entry<Impersonation>, start: Timestamp) -> Option<Self> {
         let session = entry.spec.as_ref().ok()?;
         Some(Self {
             mode: session.mode,
@@ -39,7 +39,7 @@ impl Told {
                 Length::NotAfter(end) => Some(end),
                 Length::Seconds(_) => None,
             },
-            start: entry.meta.created,
+            start,
         })
     }
 
@@ -58,6 +58,18 @@ pub fn claim(name: &Name, session: &Impersonation) -> Option<Claim> {
             not_after,
         }),
     }
+}
+
+/// Since when the time of the session counts, if that is written on its account.
+pub(super) fn told(name: &Name, entry: &Entry<Impersonation>, observed: &Observations) -> Option<Timestamp> {
+    let account = accounts(name, observed).find(|account| uid_of(account) == Some(&*entry.meta.uid))?;
+    Told::on(account).map(|told| told.start)
+}
+
+/// When the session ended, if it did.
+pub fn ended_at(name: &Name, entry: &Entry<Impersonation>, directory: &Directory) -> Option<Timestamp> {
+    let ended = on_record(name, entry, directory).or(entry.meta.ended);
+    ended.map(|(at, _)| at)
 }
 
 /// When and how the session ended, if it is on record that it did, or that one did which asked for the same.
@@ -99,7 +111,9 @@ pub(super) fn of_session(
     if never_opened || on_record(name, entry, directory).is_some() {
         return None;
     }
-    let told = account.and_then(Told::on).or_else(|| Told::of(entry))?;
+    let told = account
+        .and_then(Told::on)
+        .or_else(|| Told::of(entry, entry.meta.created))?;
     Some(record(name, uid, &told, (at, how)))
 }
 
@@ -122,7 +136,7 @@ pub fn departed(
     gone.collect()
 }
 
-fn accounts<'a>(name: &Name, observed: &'a Observations) -> impl Iterator<Item = &'a Child> {
+pub(super) fn accounts<'a>(name: &Name, observed: &'a Observations) -> impl Iterator<Item = &'a Child> {
     let name = name.clone();
     observed.values().filter(move |child| {
         child.id.kind == ChildKind::ServiceAccount
@@ -131,7 +145,7 @@ fn accounts<'a>(name: &Name, observed: &'a Observations) -> impl Iterator<Item =
     })
 }
 
-fn uid_of(account: &Child) -> Option<&str> {
+pub(super) fn uid_of(account: &Child) -> Option<&str> {
     let uid = account.annotations.get(SESSION_UID)?;
     (*account.id.name.name == *account_name(uid)).then_some(uid)
 }

@@ -1,8 +1,9 @@
 //! What a session stands on: the mode, the tenant's state, the impersonator's right, the other sessions of the same
 //! person (I1 to I4), and the limits of its length (I8, I10).
 
-use super::{Impersonation, Length, MIN_DURATION, MIN_TOKEN, TOKEN_GRACE};
+use super::{Impersonation, Length, MIN_DURATION, MIN_TOKEN, TOKEN_GRACE, span};
 use crate::api::{LifecycleState, Mode};
+use crate::policy::consent::{self, Answer};
 use crate::policy::directory::{Directory, Entry};
 use crate::policy::name::Name;
 use crate::policy::tenant::{self, Tenant};
@@ -129,30 +130,37 @@ fn rival<'a>(
 /// Whether the session is open, or nothing but a session of the same person keeps it from being opened.
 fn live(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, now: Timestamp) -> bool {
     let Ok(session) = &entry.spec else { return false };
-    let over = session.stop || now >= session.end(entry.meta.created);
-    if over || entry.meta.ended.is_some() || entry.meta.deleting {
+    let end = span::end(name, entry, None, directory, now);
+    let over = session.stop || end.is_some_and(|end| now >= end);
+    let answer = consent::answer(name, entry, directory, now);
+    if over || matches!(answer, Answer::Denied(_)) || entry.meta.ended.is_some() || entry.meta.deleting {
         return false;
     }
     let openable = |tenant: &Tenant| {
-        !tenant.consent
-            && limits(session, entry.meta.created, tenant, now).is_none()
+        (!tenant.consent || answer != Answer::None)
+            && limits(session, (entry.meta.created, end), tenant, now).is_none()
             && grounds(name, session, directory, now).is_empty()
     };
     directory.account(&entry.meta.uid).is_some() || directory.tenant(&name.namespace).is_some_and(openable)
 }
 
 /// What keeps a session from being opened at `now`, though it would not end one that is open (I8, I10).
-pub fn limits(session: &Impersonation, created: Timestamp, tenant: &Tenant, now: Timestamp) -> Option<Violation> {
+/// The end is not known while the session waits for consent.
+pub fn limits(
+    session: &Impersonation,
+    (created, end): (Timestamp, Option<Timestamp>),
+    tenant: &Tenant,
+    now: Timestamp,
+) -> Option<Violation> {
     let field = if matches!(session.length, Length::NotAfter(_)) {
         "spec.notAfter"
     } else {
         "spec.duration"
     };
-    let end = session.end(created);
-    let whole = end.duration_since(created).as_secs();
-    if now >= end {
+    if end.is_some_and(|end| now >= end) {
         return None;
     }
+    let whole = session.end(created).duration_since(created).as_secs();
     if whole > tenant.max_duration {
         let allowed = spelled(tenant.max_duration);
         // How far away an instant is would be another figure at each look, and the condition another than the refusal.
@@ -171,7 +179,7 @@ pub fn limits(session: &Impersonation, created: Timestamp, tenant: &Tenant, now:
         let message = "leaves less than 15 minutes: choose a later end";
         return Some(Violation::whole(Reason::InvalidDuration, field, message));
     }
-    if now >= too_late(end) {
+    if end.is_some_and(|end| now >= too_late(end)) {
         let message = "leaves too little time for a credential that ends by itself: create another Impersonation";
         return Some(Violation::whole(Reason::TooLate, field, message));
     }
@@ -202,7 +210,8 @@ pub(super) fn next_change(
     now: Timestamp,
 ) -> Option<Timestamp> {
     let session = entry.spec.as_ref().ok()?;
-    if entry.meta.ended.is_some() || session.stop || now >= session.end(entry.meta.created) {
+    let end = span::end(name, entry, None, directory, now);
+    if entry.meta.ended.is_some() || session.stop || end.is_some_and(|end| now >= end) {
         return None;
     }
     directory
@@ -213,10 +222,10 @@ pub(super) fn next_change(
 }
 
 fn turn(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, now: Timestamp) -> Option<Timestamp> {
-    let session = entry.spec.as_ref().ok()?;
-    let end = session.end(entry.meta.created);
-    let opening = directory.account(&entry.meta.uid).is_none().then(|| too_late(end));
-    let instants = [Some(end), opening].into_iter().flatten();
+    let end = span::end(name, entry, None, directory, now);
+    let opened = directory.account(&entry.meta.uid).is_some();
+    let opening = end.filter(|_| !opened).map(too_late);
+    let instants = [end, opening].into_iter().flatten();
     let own = instants.filter(|instant| *instant > now).min();
     let tenant = directory.tenant(&name.namespace);
     // Of the other mode too: who is refused one is told whether she has the other.
@@ -224,8 +233,11 @@ fn turn(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, now: T
         .into_iter()
         .filter_map(|mode| entitlement::users(tenant?, mode, directory, now).1)
         .min();
+    let consent = (!opened && tenant.is_some_and(|tenant| tenant.consent))
+        .then(|| consent::next_change(name, entry, directory, now))
+        .flatten();
     earliest(
-        earliest(own, entitled),
+        earliest(earliest(own, consent), entitled),
         tenant::wake_at(&name.namespace, directory, now),
     )
 }

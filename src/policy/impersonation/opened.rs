@@ -10,6 +10,7 @@ use crate::policy::directory::{Directory, Entry};
 use crate::policy::entitlement;
 use crate::policy::name::{Key, Kind, Name};
 use crate::policy::tenant::{self, Tenant};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,12 +52,12 @@ fn binding_name(name: &Name, uid: &str) -> Name {
 /// What the status of an open session says.
 pub(super) fn describe(
     status: &mut ImpersonationStatus,
-    entry: &Entry<Impersonation>,
+    (entry, start): (&Entry<Impersonation>, Timestamp),
     session: &Impersonation,
     tenant: &Tenant,
     directory: &Directory,
 ) {
-    status.start_time = Some(Time(entry.meta.created));
+    status.start_time = Some(Time(start));
     status.banner = Some(banner(tenant));
     status.credential = Some(api::Credential {
         namespace: directory.settings().sessions_namespace.to_string(),
@@ -91,6 +92,7 @@ pub(super) fn open(
     name: &Name,
     entry: &Entry<Impersonation>,
     session: &Impersonation,
+    (start, end): (Timestamp, Timestamp),
     directory: &Directory,
 ) -> Vec<Child> {
     let uid = &entry.meta.uid;
@@ -140,12 +142,11 @@ pub(super) fn open(
         ),
         parent.child(ChildKind::Secret, private, Body::Secret { account }),
     ];
-    let end = session.end(entry.meta.created);
     let annotations = BTreeMap::from([
         (SESSION_END.to_owned(), end.to_string()),
         (SESSION_UID.to_owned(), uid.to_string()),
     ]);
-    let told = Told::of(entry).and_then(|told| serde_json::to_string(&told).ok());
+    let told = Told::of(entry, start).and_then(|told| serde_json::to_string(&told).ok());
     for child in &mut children {
         child.annotations.clone_from(&annotations);
         if let (ChildKind::ServiceAccount, Some(told)) = (child.id.kind, &told) {
