@@ -86,9 +86,10 @@ fn above() -> Vec<Case> {
 
 /// Where a rule of the definition is about the field of the wrong type, the API server can evaluate it no more, and
 /// refuses every write of the object, that of a status too.
-const LETS_NO_STATUS_IN: [&str; 5] = [
+const LETS_NO_STATUS_IN: [&str; 6] = [
     "state-is-a-number",
     "name-is-an-object",
+    "role-is-an-object",
     "roles-are-texts",
     "a tenant",
     "a session",
