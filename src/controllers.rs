@@ -14,6 +14,7 @@ pub mod kinds;
 pub mod lanes;
 pub mod lease;
 pub mod observed;
+pub mod opening;
 pub mod pace;
 pub mod queue;
 pub mod reconcile;

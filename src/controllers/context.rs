@@ -2,6 +2,7 @@
 
 use super::clock::ServerClock;
 use super::observed::Observed;
+use super::opening::Openings;
 use super::queue::Queue;
 use crate::policy::{Directory, Key, Kind, Settings};
 use crate::telemetry::Metrics;
@@ -41,6 +42,8 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// What exists of our making.
     pub observed: Observed,
+    /// Who is being let in.
+    pub openings: Openings,
     /// Sessions: endings must not wait behind anything else.
     pub sessions: Queue,
     /// Everything else.
@@ -63,6 +66,7 @@ impl Context {
             clock,
             settings: Arc::new(settings),
             observed: Observed::default(),
+            openings: Openings::default(),
             sessions: Queue::default(),
             others: Queue::default(),
             metrics,

@@ -3,6 +3,7 @@
 
 use crate::api::{self, Condition};
 use crate::policy::children::Observations;
+use crate::policy::name::Folded;
 use crate::policy::{
     Change, Decision, Directory, Entry, Key, Kind, Name, Reason, Settings, Violations, catalog, consent, employee,
     impersonation, role, tenant,
@@ -41,6 +42,10 @@ pub trait Declared: 'static {
         directory: &Directory,
         now: Timestamp,
     ) -> Decision<Self::Status>;
+    /// Who may have one only of those that are in force (I3).
+    fn person(_spec: &Self::Spec) -> Option<&Folded> {
+        None
+    }
 }
 
 /// What the statuses of all kinds have in common.
@@ -188,6 +193,9 @@ impl Declared for Impersonations {
         now: Timestamp,
     ) -> Decision<api::ImpersonationStatus> {
         impersonation::decide(name, entry, observed, directory, now)
+    }
+    fn person(session: &impersonation::Impersonation) -> Option<&Folded> {
+        Some(&session.folded)
     }
 }
 

@@ -7,14 +7,17 @@ use super::{apply, default_roles, events, records};
 use crate::api::{GROUP, VERSION};
 use crate::policy::impersonation::departed;
 use crate::policy::status::{Applied, conditions};
-use crate::policy::{Decision, Entry, Key, Kind, Reason, earliest};
-use jiff::Timestamp;
+use crate::policy::{Decision, Directory, Entry, Key, Kind, Reason, earliest};
+use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, ResourceExt};
 use serde_json::json;
 
 /// The field manager of everything that the operator writes.
 pub const MANAGER: &str = "pimpernel";
+
+/// How long a session waits for one that is being opened for the same person.
+const AGAIN: SignedDuration = SignedDuration::from_millis(50);
 
 /// Looks at one object. When to look again, if ever.
 pub async fn reconcile(key: &Key, context: &Context) -> Result<Option<Timestamp>, Error> {
@@ -47,6 +50,9 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
         return Ok(None);
     };
     let decision = D::decide(&key.name, &entry, &context.observed.of(key), &directory, now);
+    if !admitted::<D>(key, &entry, &decision, (&directory, context)) {
+        return Ok(now.checked_add(AGAIN).ok());
+    }
     let applied = apply::children(key, &decision.children, context).await;
     let applied = match &decision.default_roles {
         Some(due) => default_roles::make(key, &entry.meta.uid, due, context)
@@ -67,6 +73,23 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
         (Applied::Complete, _) => Ok(earliest(decision.wake_at, wake_at)),
         (Applied::Failed(..), told) => Err(Error::Withheld(told)),
     }
+}
+
+/// Whether what was decided may be done beside what is being done for others.
+fn admitted<D: Declared>(
+    key: &Key,
+    entry: &Entry<D::Spec>,
+    decision: &Decision<D::Status>,
+    (directory, context): (&Directory, &Context),
+) -> bool {
+    let Some(person) = entry.spec.as_ref().ok().and_then(D::person) else {
+        return true;
+    };
+    if decision.children.is_empty() {
+        context.openings.end(person, &entry.meta.uid);
+        return true;
+    }
+    context.openings.begin(person, (key, &entry.meta.uid), directory)
 }
 
 /// Writes the status if it differs from the one that is stored. When to look again, if only counts differ.
