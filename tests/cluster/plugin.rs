@@ -200,6 +200,35 @@ async fn i9_a_session_is_entered_used_and_stopped_from_inside_and_nothing_is_lef
     );
     let names = marguerite.runs("pimpernel sessions -n lsp-paris -o name")?;
     ensure!(names.stdout.starts_with("impersonation.pimpernel.dev/marguerite-") && names.stdout.lines().count() == 1);
+    let listed = marguerite.runs("pimpernel sessions -n lsp-paris -o json")?;
+    let listed: Value = serde_json::from_str(&listed.stdout)?;
+    ensure!(text(&listed, "/items/0/status/endReason")? == "Stopped", "{listed}");
+    let listed = marguerite.runs("pimpernel sessions -n lsp-paris -o yaml")?;
+    ensure!(listed.stdout.contains("endReason: Stopped"), "{}", listed.stdout);
+    let everywhere = marguerite.runs("pimpernel sessions -A")?;
+    ensure!(
+        everywhere.code == 1 && everywhere.stderr.contains("at the cluster scope"),
+        "{}",
+        everywhere.stderr
+    );
+    let admin = Person::new(&stage.world, "an-administrator")?;
+    let everywhere = admin.runs_with(
+        stage.world.plane().admin(),
+        "pimpernel sessions -A --as marguerite@lsp.example",
+    )?;
+    ensure!(everywhere.code == 1, "--as is heeded");
+    let everywhere = admin.runs_with(stage.world.plane().admin(), "pimpernel sessions -A")?;
+    ensure!(everywhere.stdout.contains("marguerite-"), "{}", everywhere.stderr);
+    let enter = "pimpernel impersonate lsp-paris --mode Support --reason In_her_place --as marguerite@lsp.example";
+    let entered = admin.runs_with(stage.world.plane().admin(), enter)?;
+    ensure!(
+        entered.code == 0 && entered.stderr.contains(BANNER),
+        "{}",
+        entered.stderr
+    );
+    let inside = admin.runs_with(&admin.files()?[0], "auth whoami")?;
+    ensure!(inside.stdout.contains("impersonated-admin-"), "{}", inside.stdout);
+    ensure!(admin.runs("pimpernel stop")?.code == 0 && admin.files()?.is_empty());
     ensure!(marguerite.runs("pimpernel stop")?.code == 2, "there is nothing to stop");
     Ok(())
 }

@@ -8,8 +8,8 @@ use std::env;
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::ExitStatus;
-use tokio::process::Command;
+use std::process::{Command, ExitStatus};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What bash reads at its start. The banner is text of the tenant: it stands in a variable, since what a variable has in it
 /// is not read again as a command.
@@ -56,12 +56,18 @@ async fn run(kept: &Kept, mut command: Command, interrupted: &mut Interruptions)
     command
         .env("KUBECONFIG", kept.kubeconfig())
         .env("PIMPERNEL_BANNER", &kept.noted.banner);
-    let mut child = command.kill_on_drop(true).spawn()?;
-    tokio::select! {
-        ended = child.wait() => return Ok(ended?),
-        () = interrupted.not_typed() => child.start_kill()?,
+    // From now on no end of a child is missed.
+    let mut children = signal(SignalKind::child())?;
+    let mut child = command.spawn()?;
+    loop {
+        if let Some(ended) = child.try_wait()? {
+            return Ok(ended);
+        }
+        tokio::select! {
+            _ = children.recv() => (),
+            () = interrupted.not_typed() => child.kill()?,
+        }
     }
-    Ok(child.wait().await?)
 }
 
 /// As a shell would tell it.

@@ -168,3 +168,54 @@ async fn i6_the_banner_is_in_the_prompt_of_the_shell_and_is_no_command() -> Resu
     ensure!(dewhurst.files()?.is_empty());
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_can_be_asked_for_and_entered_later_and_again() -> Result<()> {
+    let stage = Stage::set(World::start().await?).await?;
+    let dewhurst = Person::new(&stage.world, DEWHURST)?;
+    let said =
+        dewhurst.runs("pimpernel impersonate lsp-paris --mode Support --reason Comes_back_to_it_later --no-wait")?;
+    ensure!(said.code == 0 && dewhurst.files()?.is_empty(), "{}", said.stderr);
+    let name = said.stdout.trim().to_owned();
+    stage
+        .says(&format!("Impersonation lsp-paris/{name}"), "Active", "True", "Open")
+        .await?;
+    let resume = format!("pimpernel impersonate lsp-paris --resume {name}");
+    for _ in 0..2 {
+        let said = dewhurst.runs(&resume)?;
+        ensure!(said.code == 0 && said.stderr.contains(BANNER), "{}", said.stderr);
+        ensure!(dewhurst.files()?.len() == 1);
+    }
+    let files = dewhurst.files()?;
+    // Whoever asks the program to end means the command in it too, and the session ends.
+    let words = [
+        &resume.split(' ').collect::<Vec<_>>()[..],
+        &["--exec", "--", "sh", "-c", "echo up >&2; exec sleep 600"],
+    ]
+    .concat();
+    let (mut child, _) = begun(dewhurst.kubectl(&dewhurst.kubeconfig, &words), "up")?;
+    ensure!(
+        Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()?
+            .success()
+    );
+    ensure!(child.wait()?.code() == Some(128 + 9));
+    stage
+        .says(&format!("Impersonation lsp-paris/{name}"), "Active", "False", "Stopped")
+        .await?;
+    ensure!(!files[0].exists() && dewhurst.files()?.is_empty());
+    let said = dewhurst.runs(&resume)?;
+    ensure!(
+        said.code == 1 && said.stderr.contains("it has ended: Stopped"),
+        "{}",
+        said.stderr
+    );
+    let nobody = dewhurst.runs("pimpernel impersonate lsp-paris --resume nobody")?;
+    ensure!(
+        nobody.code == 1 && nobody.stderr.contains("\"nobody\" not found"),
+        "{}",
+        nobody.stderr
+    );
+    Ok(())
+}
