@@ -40,6 +40,14 @@ fn i9_a_session_whose_binding_is_gone_has_ended_even_when_its_ground_is_as_good_
 }
 
 #[test]
+fn i9_a_session_whose_account_is_gone_has_ended_and_gets_no_other_one() {
+    let (world, children) = call();
+    let mut severed = observed(&children);
+    severed.retain(|id, _| id.kind != ChildKind::ServiceAccount);
+    assert_eq!(decide(&world, &severed), (vec![], Some(Reason::Withdrawn)));
+}
+
+#[test]
 fn i9_a_session_that_is_still_being_opened_is_not_taken_for_one_that_ends() {
     let (world, children) = call();
     let mut half = observed(&children);

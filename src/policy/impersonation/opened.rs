@@ -28,9 +28,10 @@ pub fn account_name(uid: &str) -> String {
     format!("impersonated-admin-{uid}")
 }
 
-/// Whether the session was open, and whether its end has begun: its binding, which goes first, is gone, and its Secret,
-/// which is made after the binding and goes last, is there. An end that has begun is never taken back, though the operator
-/// may have died before it could say so (I9). So does whoever deletes the binding by hand end the session.
+/// Whether the session was open, and whether its end has begun: its binding, which goes first, or its account is gone, and
+/// its Secret, which is made after both and goes after both, is there. An end that has begun is never taken back, though the
+/// operator may have died before it could say so (I9). So does whoever deletes the binding by hand end the session; and with
+/// another account, though of the same name, the credential would not work.
 pub(super) fn traces(name: &Name, uid: &Arc<str>, observed: &Observations, directory: &Directory) -> (bool, bool) {
     let private = Name::new(directory.settings().sessions_namespace.clone(), account_name(uid));
     let exists = |kind, name: &Name| {
@@ -40,7 +41,8 @@ pub(super) fn traces(name: &Name, uid: &Arc<str>, observed: &Observations, direc
         })
     };
     let open = directory.account(uid).is_some() || exists(ChildKind::ServiceAccount, &private);
-    let severed = exists(ChildKind::Secret, &private) && !exists(ChildKind::RoleBinding, &binding_name(name, uid));
+    let bound = exists(ChildKind::RoleBinding, &binding_name(name, uid));
+    let severed = exists(ChildKind::Secret, &private) && !(open && bound);
     (open, severed)
 }
 
