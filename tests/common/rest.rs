@@ -11,7 +11,7 @@ use kube::client::Body;
 use pimpernel_launcher::ControlPlane;
 use serde_json::{Value, json};
 
-use super::PATIENCE;
+use super::{PATIENCE, leaks};
 
 /// The field manager of the tests' own writes.
 const MANAGER: &str = "tester";
@@ -119,6 +119,9 @@ impl Caller {
             .next()
             .and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
         let body = body.collect_bytes().await?;
+        if !head.status.is_success() {
+            leaks::none_in(&String::from_utf8_lossy(&body), "an error text")?;
+        }
         Ok(Answer {
             code: head.status.as_u16(),
             body: serde_json::from_slice(&body).unwrap_or(Value::Null),
