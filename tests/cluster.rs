@@ -55,6 +55,8 @@ mod recovery;
 mod refusals;
 #[path = "cluster/sessions.rs"]
 mod sessions;
+#[path = "cluster/storm.rs"]
+mod storm;
 #[path = "cluster/walks.rs"]
 mod walks;
 #[path = "cluster/webhook.rs"]

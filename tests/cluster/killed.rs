@@ -98,6 +98,8 @@ async fn open(stage: &Stage, name: &str, cut: Option<Cut>) -> Result<Session> {
 async fn end(stage: &Stage, session: &Session, cut: Option<Cut>) -> Result<()> {
     set_trap(stage, cut)?;
     session.stop(stage.caller(MARGUERITE)).await?.object()?;
+    // Whatever the next operator found out anew would be later.
+    stage.world.proxy()?.date_ahead(SignedDuration::from_secs(2));
     die(stage, cut).await?;
     let over = session.ended(stage, "Stopped").await?;
     let records = stage.admin.list("ChangeRecord", "lsp-paris", "").await?;
@@ -112,6 +114,7 @@ async fn end(stage: &Stage, session: &Session, cut: Option<Cut>) -> Result<()> {
         of_it[0]["spec"]["time"],
         over["status"]["endTime"]
     );
+    stage.world.proxy()?.date_ahead(SignedDuration::ZERO);
     for kind in ["ServiceAccount", "Secret", "rbac.Role", "rbac.RoleBinding"] {
         let left = of_sessions(stage, kind).await?;
         ensure!(left.is_empty(), "left are {left:?}");

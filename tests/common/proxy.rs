@@ -82,6 +82,7 @@ struct Course {
     /// Counts the restorations: what came in before one is never answered.
     era: usize,
     answers: usize,
+    held_up: Option<(Which, Duration)>,
     ahead: SignedDuration,
 }
 
@@ -156,6 +157,11 @@ impl Proxy {
         std::mem::take(&mut self.shared.state().calls)
     }
 
+    /// From here on each call of that kind takes so much longer.
+    pub fn hold_up(&self, which: Which, time: Duration) {
+        self.shared.state().held_up = Some((which, time));
+    }
+
     /// Cuts the operator off in a moment of the call of that number among those that count, from 1: no request of it
     /// leaves and no answer arrives any more.
     pub fn cut_off(&self, which: Which, number: usize, moment: Moment) {
@@ -228,6 +234,10 @@ impl Shared {
             method: head.method.clone(),
             path: head.uri.path().to_owned(),
         };
+        let held_up = self.state().held_up.filter(|(which, _)| which(&call));
+        if let Some((_, time)) = held_up {
+            tokio::time::sleep(time).await;
+        }
         let (era, moment) = self.meet(call);
         self.connected(era, moment == Some(Moment::Before)).await;
         let body = axum::body::to_bytes(body, LARGEST).await?;
