@@ -4,6 +4,8 @@
 mod damage;
 #[path = "check/generated.rs"]
 mod generated;
+#[path = "check/live.rs"]
+mod live_cluster;
 
 use crate::common::refused::documents;
 use crate::common::rest::{Answer, Caller, name_of, object};
