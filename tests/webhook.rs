@@ -178,6 +178,10 @@ async fn all_that_is_wrong_is_told_at_once_with_fields_for_programs() {
     );
     assert_eq!(status["message"].as_str().unwrap().lines().count(), 2);
     assert_eq!(status["details"]["name"], "evaluator");
+    assert_eq!(
+        answer["auditAnnotations"],
+        json!({"refused": "NameTaken spec.displayName, UnknownPermission spec.permissions[0].permission"})
+    );
 }
 
 #[tokio::test]

@@ -34,6 +34,9 @@ const SMALL: usize = 64 * 1024;
 /// How many violations an answer lists.
 const MAX_LISTED: usize = 20;
 
+/// The annotation by which a refusal is told in the API server's audit log, after the webhook's name: reasons and fields (I13).
+pub const AUDITED: &str = "refused";
+
 /// What a handler has at hand.
 #[derive(Clone)]
 pub struct Reviewer {
@@ -177,12 +180,24 @@ fn refused(
     lines.extend(hints.iter().cloned());
     let message = lines.join("\n");
     let causes = listed
+        .clone()
         .map(|violation| StatusCause {
             reason: violation.reason.to_string(),
             message: violation.message.clone(),
             field: violation.field.clone(),
         })
         .collect();
+    let reasons: Vec<String> = listed
+        .clone()
+        .map(|violation| {
+            format!("{} {}", violation.reason, violation.field)
+                .trim_end()
+                .to_owned()
+        })
+        .collect();
+    response
+        .audit_annotations
+        .insert(AUDITED.to_owned(), reasons.join(", "));
     response.allowed = false;
     response.result = Status {
         status: Some(StatusSummary::Failure),

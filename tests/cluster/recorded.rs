@@ -1,6 +1,7 @@
 //! What is on record: names that stay burnt (R4), and sessions whose end is for good (I9, I13).
 
-use crate::common::cast::{MARGUERITE, STRANGER, Stage};
+use crate::common::audit;
+use crate::common::cast::{FFOULKES, MARGUERITE, STRANGER, Stage};
 use crate::common::loose::{Looseness, definitions};
 use crate::common::rest::{object, told};
 use crate::common::session::Session;
@@ -196,5 +197,44 @@ async fn names_stay_burnt(stage: &Stage) -> Result<()> {
     }
     stage.given(night, &named("Night Watch")).await?;
     stage.ready(night).await.context("the same role may have it back")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn i13_a_refused_request_is_in_the_audit_log_with_its_reason_in_a_metric_and_in_the_log() -> Result<()> {
+    let wish = Wish {
+        audit: true,
+        ..Wish::default()
+    };
+    let stage = Stage::set(World::of(wish).await?).await?;
+    let before = audit::here(stage.world.plane())?;
+    let counted = || {
+        stage
+            .world
+            .metric("pimpernel_webhook_requests_total")
+            .map(Option::unwrap_or_default)
+    };
+    let refusals = counted()?;
+    let wanted = object(
+        CASE,
+        &format!("{{mode: Support, impersonator: {FFOULKES}, reason: He cannot save his skill}}"),
+    );
+    let answer = stage.caller(FFOULKES).create(&wanted).await?;
+    ensure!(answer.code == 403, "{} {}", answer.code, answer.body);
+    let log = audit::since(stage.world.plane(), before)?;
+    let noted = log
+        .iter()
+        .filter(|request| request.object == "lsp-paris/case")
+        .flat_map(|request| &request.annotations)
+        .find(|(name, _)| name.ends_with("pimpernel.dev/refused"));
+    let (_, value) = noted.context("no annotation")?;
+    ensure!(value == "NotEntitled spec.impersonator", "the audit log says {value}");
+    ensure!(counted()? > refusals, "no metric has counted it");
+    let told = stage.world.log();
+    ensure!(
+        told.lines()
+            .any(|line| line.contains("refused") && line.contains(FFOULKES) && line.contains("NotEntitled")),
+        "the operator's log does not tell it"
+    );
     Ok(())
 }

@@ -1,5 +1,6 @@
-//! What the API server's audit log says of the operator's writes.
+//! What the API server's audit log says of requests, and of the operator's writes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -28,6 +29,8 @@ pub struct Request {
     pub object: String,
     /// The status code of the answer.
     pub code: i64,
+    /// What those who were asked about it noted.
+    pub annotations: BTreeMap<String, String>,
     user: String,
     dry_run: bool,
 }
@@ -66,6 +69,8 @@ impl Request {
                 .pointer("/responseStatus/code")
                 .and_then(Value::as_i64)
                 .unwrap_or_default(),
+            annotations: serde_json::from_value(line.get("annotations").cloned().unwrap_or_default())
+                .unwrap_or_default(),
             user: text("/user/username").to_owned(),
             dry_run: text("/requestURI").contains("dryRun="),
         })
@@ -88,17 +93,20 @@ pub fn here(plane: &ControlPlane) -> Result<Place> {
 
 /// What the operator wrote since `start`.
 pub fn writes_since(plane: &ControlPlane, start: Place) -> Result<Vec<Request>> {
+    let mut requests = since(plane, start)?;
+    requests.retain(Request::is_write);
+    Ok(requests)
+}
+
+/// All requests that were answered since `start`.
+pub fn since(plane: &ControlPlane, start: Place) -> Result<Vec<Request>> {
     let mut file = open(plane)?;
     file.seek(SeekFrom::Start(start.0))?;
     let mut text = String::new();
     file.read_to_string(&mut text)?;
     // What follows the last line break is still being written.
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-    Ok(whole
-        .lines()
-        .filter_map(Request::read)
-        .filter(Request::is_write)
-        .collect())
+    Ok(whole.lines().filter_map(Request::read).collect())
 }
 
 /// Waits until the operator has written nothing for two seconds, which is longer than anything is held back at rest.
