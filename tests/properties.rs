@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+#[path = "properties/consents.rs"]
+mod consents;
 #[path = "properties/model.rs"]
 mod model;
 #[path = "properties/plan.rs"]
