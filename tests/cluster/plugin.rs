@@ -9,6 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+#[path = "plugin/consent.rs"]
+mod consent;
 #[path = "plugin/inside.rs"]
 mod inside;
 
@@ -62,9 +64,12 @@ impl<'a> Person<'a> {
 
     /// The same with another kubeconfig. Words are parted by blanks; `_` stands for a blank within one.
     fn runs_with(&self, kubeconfig: &Path, words: &str) -> Result<Said> {
+        Said::of(self.command(kubeconfig, words).output()?)
+    }
+
+    fn command(&self, kubeconfig: &Path, words: &str) -> Command {
         let words: Vec<String> = words.split(' ').map(|word| word.replace('_', " ")).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        Said::of(self.kubectl(kubeconfig, &words).output()?)
+        self.kubectl(kubeconfig, &words.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     /// What `impersonate … -o json` says of a session that it opened.

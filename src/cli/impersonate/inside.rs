@@ -5,7 +5,7 @@ use super::super::{Outcome, tell};
 use super::Interruptions;
 use anyhow::{Context as _, Result};
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -35,10 +35,15 @@ pub async fn shell(kept: &Kept, interrupted: &mut Interruptions) -> Result<Outco
     let shell = env::var_os("SHELL").filter(|shell| !shell.is_empty());
     let shell = shell.unwrap_or_else(|| "/bin/sh".into());
     let mut command = Command::new(&shell);
-    if Path::new(&shell).file_name().is_some_and(|name| name == "bash") {
-        command.arg("--rcfile").arg(kept.write_file("bashrc", BASH)?).arg("-i");
-    } else {
-        command.env("PS1", "${PIMPERNEL_BANNER}\n$ ");
+    match Path::new(&shell).file_name().and_then(OsStr::to_str) {
+        Some("bash") => {
+            command.arg("--rcfile").arg(kept.write_file("bashrc", BASH)?).arg("-i");
+        }
+        Some("sh" | "ash" | "dash" | "ksh") => {
+            command.env("PS1", "${PIMPERNEL_BANNER}\n$ ");
+        }
+        // Whatever else there is has a prompt of its own way; the banner was shown, and is in the environment.
+        _ => {}
     }
     let ended = run(kept, command, interrupted).await;
     ended.with_context(|| format!("cannot run the shell `{}`", shell.display()))?;

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const HEEDED: Duration = Duration::from_secs(30);
 /// How often it is asked meanwhile: a right cannot be watched.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long the cluster may be out of reach while a session is waited for.
+const LOST: Duration = Duration::from_mins(1);
 /// How long a watch lasts, in seconds; less than an answer may take.
 const WATCH: u32 = 20;
 
@@ -60,8 +62,16 @@ pub async fn watched<T>(
     name: &str,
     mut look: impl FnMut(&Impersonation) -> Option<T>,
 ) -> Result<T> {
+    let mut lost = None;
     loop {
-        let session = sessions.get(name).await?;
+        let session = match sessions.get(name).await {
+            Err(error) if passing(&error) && lost.get_or_insert_with(Instant::now).elapsed() < LOST => {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+            session => session?,
+        };
+        lost = None;
         if let Some(found) = look(&session) {
             return Ok(found);
         }
@@ -69,8 +79,12 @@ pub async fn watched<T>(
         let one = WatchParams::default()
             .fields(&format!("metadata.name={name}"))
             .timeout(WATCH);
-        let mut events = pin!(sessions.watch(&one, &from).await?);
         // A watch that breaks is begun anew: if there is more to it, the next reading says so.
+        let Ok(events) = sessions.watch(&one, &from).await else {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        };
+        let mut events = pin!(events);
         while let Ok(Some(event)) = events.try_next().await {
             match event {
                 WatchEvent::Added(session) | WatchEvent::Modified(session) => {
@@ -137,6 +151,14 @@ async fn until_heeded<T, F: Future<Output = kube::Result<T>>>(ask: impl Fn() -> 
             Err(error) if closed(&error) && began.elapsed() < HEEDED => tokio::time::sleep(PAUSE).await,
             answer => return answer,
         }
+    }
+}
+
+/// Whether the cluster could not be reached or did not work, which may pass.
+fn passing(error: &Error) -> bool {
+    match error {
+        Error::Api(status) => status.code == 429 || status.code >= 500,
+        _ => true,
     }
 }
 

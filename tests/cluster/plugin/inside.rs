@@ -63,7 +63,7 @@ async fn a_command_runs_in_a_session_that_ends_with_it() -> Result<()> {
 }
 
 /// A program that still runs, and what it has said on stderr.
-fn begun(mut command: Command, until: &str) -> Result<(Child, String)> {
+pub fn begun(mut command: Command, until: &str) -> Result<(Child, String)> {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let stderr = child.stderr.take().context("stderr")?;
     let mut said = String::new();
