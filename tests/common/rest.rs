@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
@@ -88,13 +89,22 @@ impl Caller {
         Self::with(&plane.bearer("bearer", token)?).await
     }
 
-    /// Sends a request. `content` is its type and its body.
+    /// Sends a request. `content` is its type and its body. After a change of a definition the API server may ask to come
+    /// again, which every client does.
     pub async fn send(&self, method: &str, path: &str, content: Option<(&str, &Value)>) -> Result<Answer> {
         let content = match content {
             Some((type_, body)) => Some((type_, serde_json::to_vec(body)?)),
             None => None,
         };
-        self.send_bytes(method, path, content).await
+        let began = Instant::now();
+        loop {
+            let answer = self.send_bytes(method, path, content.clone()).await?;
+            let again = answer.code == 429 && answer.message().contains("storage is (re)initializing");
+            if !again || began.elapsed() > PATIENCE {
+                return Ok(answer);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// Sends a request whose body may be anything.
