@@ -38,6 +38,16 @@ pub const GROUP: &str = "pimpernel.dev";
 /// The one version that is served and stored.
 pub const VERSION: &str = "v1alpha1";
 
+/// What is declared, as resources: all kinds but the records.
+pub const DECLARED: [&str; 6] = [
+    "tenants",
+    "roles",
+    "employees",
+    "impersonations",
+    "impersonationconsents",
+    "permissioncatalogs",
+];
+
 /// The definitions of all seven kinds, as they are committed under `crds/`.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let by_people = [

@@ -84,14 +84,7 @@ fn yaml<T: Serialize>(path: &str, documents: &[T]) -> Result<String, Error> {
 /// so it must hold them itself.
 fn everywhere() -> Vec<Rule> {
     let read = ["get", "list", "watch"];
-    let kinds = [
-        "tenants",
-        "roles",
-        "employees",
-        "impersonations",
-        "impersonationconsents",
-        "permissioncatalogs",
-    ];
+    let kinds = api::DECLARED;
     let mut rules = vec![Rule::new(
         api::GROUP,
         "impersonations",

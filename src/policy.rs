@@ -53,6 +53,22 @@ pub struct Decision<S> {
     pub wake_at: Option<Timestamp>,
 }
 
+impl<S: Default> Decision<S> {
+    /// Nothing but what the condition Ready says: nothing should exist, and nothing changes by itself.
+    #[must_use]
+    pub fn saying(standing: verdict::Standing) -> Self {
+        Self {
+            children: vec![],
+            default_roles: None,
+            records: vec![],
+            standing,
+            further: None,
+            status: S::default(),
+            wake_at: None,
+        }
+    }
+}
+
 /// The earlier of two instants, where there are any.
 pub fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {

@@ -13,10 +13,12 @@ mod specs;
 #[path = "policy/world.rs"]
 mod world;
 
+use jiff::Timestamp;
 use pimpernel::policy::verdict::Standing;
 use pimpernel::policy::{Key, Kind, Name, affected};
 use plan::{Op, build, change, namespaces, plan, tidy_plan};
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
 use std::collections::BTreeSet;
 use world::{Outcome, World};
 
@@ -49,6 +51,21 @@ fn steady(mut outcome: Outcome) -> Outcome {
     // A record is stamped once, when it is stored.
     outcome.records.clear();
     outcome
+}
+
+/// At each of `instants` before a decision says to look again it is the same.
+fn steady_until_woken(world: &World, instants: &[Timestamp]) -> Result<(), TestCaseError> {
+    for (key, outcome) in world.decisions(world.now) {
+        let outcome = steady(outcome);
+        for &later in instants
+            .iter()
+            .filter(|t| **t > world.now && outcome.wake_at.is_none_or(|wake| **t < wake))
+        {
+            let then = world.decide_at(&key, later).map(steady);
+            prop_assert_eq!(Some(&outcome), then.as_ref(), "{} at {}", &key, later);
+        }
+    }
+    Ok(())
 }
 
 proptest! {
@@ -161,13 +178,7 @@ proptest! {
     fn v12_nothing_changes_by_itself_before_its_wake_at(ops in plan(true)) {
         let world = build(&ops);
         let instants = plan::instants();
-        for (key, outcome) in world.decisions(world.now) {
-            let outcome = steady(outcome);
-            for &later in instants.iter().filter(|t| **t > world.now && outcome.wake_at.is_none_or(|wake| **t < wake)) {
-                let then = world.decide_at(&key, later).map(steady);
-                prop_assert_eq!(Some(&outcome), then.as_ref(), "{} at {}", &key, later);
-            }
-        }
+        steady_until_woken(&world, &instants)?;
     }
 
     /// Each derived object follows from one declared one, and lies in the tenant's namespace or in that of the sessions.

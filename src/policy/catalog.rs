@@ -226,15 +226,7 @@ fn dangling(application: &str, catalog: &Catalog) -> Violations {
 pub fn decide(entry: &Entry<Catalog>) -> Decision<PermissionCatalogStatus> {
     let ready = (Reason::InEffect, "The catalogue is in effect".to_owned());
     let violations = entry.spec.as_ref().err().cloned().unwrap_or_default();
-    Decision {
-        children: vec![],
-        records: vec![],
-        standing: Standing::of(violations, vec![], ready),
-        default_roles: None,
-        further: None,
-        status: PermissionCatalogStatus::default(),
-        wake_at: None,
-    }
+    Decision::saying(Standing::of(violations, vec![], ready))
 }
 
 /// All that the operator must hold itself to be able to grant what `catalog` lists.

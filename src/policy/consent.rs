@@ -280,13 +280,8 @@ pub fn decide(
         Err(violations) => (Standing::Refused(violations.clone()), None),
     };
     Decision {
-        children: vec![],
-        records: vec![],
-        standing,
-        default_roles: None,
-        further: None,
-        status: ImpersonationConsentStatus::default(),
         wake_at,
+        ..Decision::saying(standing)
     }
 }
 

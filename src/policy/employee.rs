@@ -278,16 +278,7 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
     let employee = match &entry.spec {
         Ok(employee) => employee,
         Err(violations) => {
-            let standing = Standing::Refused(violations.clone());
-            return Decision {
-                children: vec![],
-                records: vec![],
-                standing,
-                default_roles: None,
-                further: None,
-                status: EmployeeStatus::default(),
-                wake_at: None,
-            };
+            return Decision::saying(Standing::Refused(violations.clone()));
         }
     };
     let violations = rules(name, employee, Some(entry.age()), directory, now);

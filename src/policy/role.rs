@@ -156,16 +156,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
     let role = match &entry.spec {
         Ok(role) => role,
         Err(violations) => {
-            let standing = Standing::Refused(violations.clone());
-            return Decision {
-                children: vec![],
-                records: vec![],
-                standing,
-                default_roles: None,
-                further: None,
-                status: RoleStatus::default(),
-                wake_at: None,
-            };
+            return Decision::saying(Standing::Refused(violations.clone()));
         }
     };
     let mut violations = rules(name, role, Some(entry.age()), directory, now);

@@ -244,7 +244,7 @@ fn expired(tenant: &Tenant, now: Timestamp) -> bool {
 pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Timestamp) -> Decision<TenantStatus> {
     let tenant = match &entry.spec {
         Ok(tenant) => tenant,
-        Err(violations) => return nothing(Standing::Refused(violations.clone())),
+        Err(violations) => return Decision::saying(Standing::Refused(violations.clone())),
     };
     let violations = rules(name, tenant, directory);
     let void = voids(&violations);
@@ -271,18 +271,6 @@ pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Ti
         ]
         .into_iter()
         .fold(wake_at, super::earliest),
-    }
-}
-
-fn nothing(standing: Standing) -> Decision<TenantStatus> {
-    Decision {
-        children: vec![],
-        records: vec![],
-        standing,
-        default_roles: None,
-        further: None,
-        status: TenantStatus::default(),
-        wake_at: None,
     }
 }
 

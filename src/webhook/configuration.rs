@@ -1,6 +1,6 @@
 //! Which requests the API server asks the webhook about, and what happens when it does not answer.
 
-use crate::api::{GROUP, VERSION};
+use crate::api::{DECLARED, GROUP, VERSION};
 use serde_json::{Value, json};
 
 /// The path under which reviews are answered of writers who may hand out what they have not (R16).
@@ -24,14 +24,7 @@ pub fn configuration(url: &str, operator: &str) -> Value {
     let (free, bounded) = (format!("{url}{PATH}"), format!("{url}{BOUNDED_PATH}"));
     let not_escalating = format!("!{MAY_ESCALATE}");
     let written = ["CREATE", "UPDATE"];
-    let all = [
-        "tenants",
-        "roles",
-        "employees",
-        "impersonations",
-        "impersonationconsents",
-        "permissioncatalogs",
-    ];
+    let all = DECLARED;
     let webhooks = [
         entry("rules", (&written, &all), &free, "Fail", &[&writers, MAY_ESCALATE]),
         entry(

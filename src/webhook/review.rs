@@ -35,7 +35,7 @@ const SMALL: usize = 64 * 1024;
 const MAX_LISTED: usize = 20;
 
 /// The annotation by which a refusal is told in the API server's audit log, after the webhook's name: reasons and fields (I13).
-pub const AUDITED: &str = "refused";
+const AUDITED: &str = "refused";
 
 /// What a handler has at hand.
 #[derive(Clone)]
@@ -188,7 +188,6 @@ fn refused(
         })
         .collect();
     let reasons: Vec<String> = listed
-        .clone()
         .map(|violation| {
             format!("{} {}", violation.reason, violation.field)
                 .trim_end()

@@ -2,7 +2,7 @@
 
 use crate::plan::{self, Op, build, change};
 use crate::world::{NOW, Outcome, World, at, uid};
-use crate::{config, specs, steady};
+use crate::{config, specs, steady_until_woken};
 use jiff::{SignedDuration, Timestamp};
 use pimpernel::api::{
     Approval, ConsentDecision, EmployeeState, Grant, ImpersonationConsentSpec, LifecycleState, TenantType,
@@ -238,13 +238,7 @@ proptest! {
         let world = told(&all);
         let lapses = [1435, 1440, 1445].map(|minutes| at(NOW) + SignedDuration::from_mins(minutes));
         let instants: Vec<Timestamp> = plan::instants().into_iter().chain(lapses).collect();
-        for (key, outcome) in world.decisions(world.now) {
-            let outcome = steady(outcome);
-            for &later in instants.iter().filter(|t| **t > world.now && outcome.wake_at.is_none_or(|wake| **t < wake)) {
-                let then = world.decide_at(&key, later).map(steady);
-                prop_assert_eq!(Some(&outcome), then.as_ref(), "{} at {}", &key, later);
-            }
-        }
+        steady_until_woken(&world, &instants)?;
     }
 }
 
