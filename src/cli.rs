@@ -7,6 +7,7 @@
 pub mod check;
 mod cluster;
 mod consent;
+mod history;
 mod impersonate;
 mod output;
 mod session;
@@ -36,6 +37,7 @@ enum Command {
     Impersonate(Box<impersonate::Impersonate>),
     Stop(stop::Stop),
     Sessions(sessions::Sessions),
+    History(Box<history::History>),
     /// Let a session begin that asked for the consent of your tenant.
     Approve(consent::Answer),
     /// Refuse a session that asked for the consent of your tenant.
@@ -63,6 +65,7 @@ impl Command {
             Self::Impersonate(impersonate) => impersonate.run().await,
             Self::Stop(stop) => stop.run().await,
             Self::Sessions(sessions) => sessions.run().await,
+            Self::History(history) => history.run().await,
             Self::Approve(answer) => answer.run(ConsentDecision::Granted).await,
             Self::Reject(answer) => answer.run(ConsentDecision::Rejected).await,
             Self::Revoke(answer) => answer.run(ConsentDecision::Revoked).await,

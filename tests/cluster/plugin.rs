@@ -11,6 +11,8 @@ use std::process::{Command, Output, Stdio};
 
 #[path = "plugin/consent.rs"]
 mod consent;
+#[path = "plugin/history.rs"]
+mod history;
 #[path = "plugin/inside.rs"]
 mod inside;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::common::cast::{CHAUVELIN, MARGUERITE, Stage};
 use crate::common::rest::{Answer, object};
 use crate::common::session::Session;
-use crate::common::{PATIENCE, World};
+use crate::common::{PATIENCE, Wish, World, audit};
 
 const SKILLS: &str = "skills.acd.apps.pimpernel.dev";
 /// Longer than the operator's longest pause between two attempts to read a list.
@@ -218,6 +218,38 @@ async fn nothing_else_does(stage: &Stage) -> Result<()> {
         .await?
         .object()
         .context("a status")?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn it_judges_without_asking_the_api_server_anything() -> Result<()> {
+    let stage = Stage::set(
+        World::of(Wish {
+            audit: true,
+            ..Wish::default()
+        })
+        .await?,
+    )
+    .await?;
+    stage.namespace("lsp-dover").await?;
+    let plane = stage.world.plane();
+    audit::quiet(plane)?;
+    let before = audit::here(plane)?;
+    let wrong = object("Role lsp-paris/wrong", "{displayName: monitor}");
+    let reviews = || stage.world.metric("pimpernel_webhook_requests_total");
+    let judged = reviews()?.unwrap_or_default();
+    // Tried only, so that nothing follows that the operator would have to ask about.
+    for _ in 0..25 {
+        for right in right_ones() {
+            stage.admin.try_apply(&right).await?.object()?;
+        }
+        let refused = stage.admin.try_apply(&wrong).await?;
+        closed("a taken name", &refused, "is the name of role `team-lead` already")?;
+    }
+    let judged = reviews()?.unwrap_or_default() - judged;
+    ensure!(judged >= 125.0, "it was asked {judged} times only");
+    let asked = audit::questions_since(plane, before)?;
+    ensure!(asked.is_empty(), "{judged} reviews cost:{}", audit::list(&asked));
     Ok(())
 }
 

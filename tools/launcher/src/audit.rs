@@ -81,8 +81,12 @@ impl Request {
         let stores = ["create", "update", "patch", "delete", "deletecollection"].contains(&self.verb.as_str());
         let review = self.resource.ends_with("reviews.authentication.k8s.io")
             || self.resource.ends_with("reviews.authorization.k8s.io");
-        let lease = self.resource == "leases.coordination.k8s.io";
-        self.user == USER && stores && !review && !lease && !self.dry_run
+        self.is_question() && stores && !review && !self.dry_run
+    }
+
+    /// Whether the operator sent it. Its Lease is its heartbeat, and a watch that goes on is no question: neither counts.
+    pub fn is_question(&self) -> bool {
+        self.user == USER && self.resource != "leases.coordination.k8s.io" && self.verb != "watch"
     }
 }
 
@@ -95,6 +99,13 @@ pub fn here(plane: &ControlPlane) -> Result<Place> {
 pub fn writes_since(plane: &ControlPlane, start: Place) -> Result<Vec<Request>> {
     let mut requests = since(plane, start)?;
     requests.retain(Request::is_write);
+    Ok(requests)
+}
+
+/// What the operator asked of the API server since `start`, writes included.
+pub fn questions_since(plane: &ControlPlane, start: Place) -> Result<Vec<Request>> {
+    let mut requests = since(plane, start)?;
+    requests.retain(Request::is_question);
     Ok(requests)
 }
 
