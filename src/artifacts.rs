@@ -24,7 +24,20 @@ pub const SESSIONS_NAMESPACE: &str = "pimpernel-sessions";
 pub const CATALOGS: &[(&str, &str)] = &[
     ("acd", include_str!("../catalog/acd.yaml")),
     ("admin", include_str!("../catalog/admin.yaml")),
+    ("analytics", include_str!("../catalog/analytics.yaml")),
+    ("analytics-advanced", include_str!("../catalog/analytics-advanced.yaml")),
+    ("analytics-premium", include_str!("../catalog/analytics-premium.yaml")),
+    ("coaching", include_str!("../catalog/coaching.yaml")),
+    ("dashboard", include_str!("../catalog/dashboard.yaml")),
+    ("engagement-manager", include_str!("../catalog/engagement-manager.yaml")),
+    ("iex-wfm", include_str!("../catalog/iex-wfm.yaml")),
+    ("interactions-hub", include_str!("../catalog/interactions-hub.yaml")),
+    ("qm", include_str!("../catalog/qm.yaml")),
+    ("recording-advanced", include_str!("../catalog/recording-advanced.yaml")),
+    ("reporting", include_str!("../catalog/reporting.yaml")),
     ("tenant-management", include_str!("../catalog/tenant-management.yaml")),
+    ("wfm", include_str!("../catalog/wfm.yaml")),
+    ("wfm-advanced", include_str!("../catalog/wfm-advanced.yaml")),
 ];
 
 /// Why the generated files cannot be made.
@@ -99,6 +112,9 @@ fn everywhere() -> Vec<Rule> {
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, &format!("{kind}/status"), &["patch"])));
     rules.push(Rule::new(api::GROUP, "roles", &["create", "patch"]));
     rules.push(Rule::new(api::GROUP, "tenants", &["patch"]));
+    let named = |rule: Rule, (name, _): &(&str, &str)| rule.only(name);
+    let catalogs = Rule::new(api::GROUP, "permissioncatalogs", &["create", "patch"]);
+    rules.push(CATALOGS.iter().fold(catalogs, named));
     let write = ["create", "delete", "get", "list", "patch", "watch"];
     rules.extend(["roles", "rolebindings"].map(|kind| Rule::new("rbac.authorization.k8s.io", kind, &write)));
     rules.push(Rule::new("events.k8s.io", "events", &["create", "patch"]));

@@ -3,6 +3,7 @@
 //! [`crate::policy`].
 
 pub mod apply;
+pub mod catalogs;
 pub mod clock;
 pub mod context;
 pub mod credential;
@@ -19,4 +20,5 @@ pub mod pace;
 pub mod queue;
 pub mod reconcile;
 pub mod records;
+pub mod rights;
 pub mod wire;

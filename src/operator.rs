@@ -4,7 +4,7 @@ use crate::artifacts::{OPERATOR, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE};
 use crate::controllers::clock::ServerClock;
 use crate::controllers::context::Context;
 use crate::controllers::lease::{Elector, Outcome, Seat, Timing};
-use crate::controllers::{gather, lanes};
+use crate::controllers::{catalogs, gather, lanes};
 use crate::health::{self, Gate, Readiness};
 use crate::policy::Settings;
 use crate::telemetry::{self, LogFormat, Metrics};
@@ -66,6 +66,10 @@ struct Run {
     /// Whether impersonation is allowed at all; `disabled` also ends the sessions that are open.
     #[arg(long, default_value = "enabled", value_parser = ["enabled", "disabled"])]
     impersonation: String,
+    /// The catalogues to bring along; what is changed in them is put back when the operator starts. `none`: all are
+    /// applied by others.
+    #[arg(long, default_value = "none", value_parser = ["cxone", "none"])]
+    catalog: String,
     /// How long the leader's Lease lasts without renewal.
     #[arg(long, default_value = "15s", value_parser = duration)]
     lease_duration: Duration,
@@ -226,8 +230,15 @@ impl Parts {
             _ = stopped.wait_for(|asked| *asked) => false,
         };
         if leads {
+            let catalogs = async {
+                if self.run.catalog == "cxone" {
+                    catalogs::bring(&self.context).await;
+                }
+                std::future::pending::<()>().await;
+            };
             tokio::select! {
                 () = lanes::run(self.context.clone(), stopped) => {}
+                () = catalogs => {}
                 _ = leadership.wait_for(|leads| !*leads) => bail!("leadership was lost"),
             }
         }

@@ -90,7 +90,7 @@ fn what_the_cluster_would_take_is_fine_and_nothing_is_printed_but_to_people() {
     );
     assert_eq!(code(&output), 0, "{output:?}");
     let told = text(&output.stderr);
-    assert!(told.contains("9 admitted, 0 refused"), "{told}");
+    assert!(told.contains("22 admitted, 0 refused"), "{told}");
     assert!(told.contains("R16"), "what is left out is said: {told}");
     // Roles are missing, which is no reason to refuse.
     assert!(text(&output.stdout).contains("role `administrator` does not exist yet"));

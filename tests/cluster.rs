@@ -15,6 +15,8 @@ mod common;
 mod always_ends;
 #[path = "cluster/by_itself.rs"]
 mod by_itself;
+#[path = "cluster/catalogs.rs"]
+mod catalogs;
 #[path = "cluster/check.rs"]
 mod check;
 #[path = "cluster/clock.rs"]

@@ -84,6 +84,7 @@ fn every_example_is_admitted_beside_its_neighbours_and_every_refused_one_refused
     for (path, manifests) in manifests_in("examples/quickstart")?
         .into_iter()
         .chain(manifests_in("examples/stories")?)
+        .chain(manifests_in("examples/catalogue")?)
     {
         let folder = path.parent().unwrap_or(root()).to_owned();
         folders.entry(folder).or_default().insert(path, manifests);

@@ -15,6 +15,8 @@ mod applications;
 mod catalogues;
 #[path = "policy/consents.rs"]
 mod consents;
+#[path = "policy/cxone.rs"]
+mod cxone;
 #[path = "policy/default_roles.rs"]
 mod default_roles;
 #[path = "policy/employees.rs"]
@@ -37,6 +39,8 @@ mod ordering;
 mod permissions;
 #[path = "policy/recorded.rs"]
 mod recorded;
+#[path = "policy/references.rs"]
+mod references;
 #[path = "policy/rivals.rs"]
 mod rivals;
 #[path = "policy/roles.rs"]

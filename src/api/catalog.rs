@@ -87,7 +87,11 @@ pub struct PermissionSpec {
     /// True: every Active employee of a tenant with the application has it, whatever the roles. Default false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub unrestricted: bool,
-    /// For a switch: what must be granted too for it to have effect, as "application/permission:Action".
+    /// For a switch: what it grants too, as "application/permission:Action".
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 200)), extend("x-kubernetes-list-type" = "atomic"))]
+    pub implies: Vec<String>,
+    /// For a switch: what must be granted too for it to have effect, in the same notation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(min = 1, max = 200)), extend("x-kubernetes-list-type" = "atomic"))]
     pub requires: Vec<String>,

@@ -6,15 +6,15 @@ use super::credential;
 use super::error::{Error, answer, is_gone, is_terminating};
 use super::gather::version_of;
 use super::reconcile::MANAGER;
+use super::rights::{self, described, divide, held};
 use super::wire::{self, Derived};
 use crate::policy::children::{Body, Child, ChildId, ChildKind, Observations, Rule};
 use crate::policy::plan::plan;
 use crate::policy::status::Applied;
 use crate::policy::{Key, Reason};
-use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1 as rbac;
-use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, PartialObjectMeta};
 use std::collections::BTreeSet;
 
@@ -79,12 +79,12 @@ async fn withhold(role: &str, desired: &[Child], observed: &Observations, contex
     let concerned: Vec<&Child> = desired.iter().filter(|child| role_of(child) == Some(role)).collect();
     match cut_down(&concerned, observed, context).await {
         Ok(lacking) => {
-            let lacking: Vec<String> = lacking.iter().map(described).collect();
             let lacking = if lacking.is_empty() {
                 format!("a right of role `{role}`")
             } else {
-                lacking.join(", ")
+                described(&lacking)
             };
+            context.wake(rights::in_doubt(&context.directory()));
             let message = format!(
                 "the operator lacks {lacking} and cannot hand it out: give the operator that right, or take it out of the catalogue"
             );
@@ -132,70 +132,6 @@ fn loses(binding: &Child, desired: &[&Child]) -> bool {
         Some(Body::RoleBinding { subjects: wanted, .. }) => !subjects.is_subset(wanted),
         _ => true,
     }
-}
-
-fn described(rule: &Rule) -> String {
-    let verbs = rule.verbs.iter().cloned().collect::<Vec<_>>().join(", ");
-    format!("`{verbs}` on `{}.{}`", rule.resource, rule.group)
-}
-
-/// What the operator itself may do in `namespace`.
-async fn held(namespace: &str, context: &Context) -> Result<Vec<rbac::PolicyRule>, Error> {
-    let review = SelfSubjectRulesReview {
-        spec: SelfSubjectRulesReviewSpec {
-            namespace: Some(namespace.to_owned()),
-        },
-        ..SelfSubjectRulesReview::default()
-    };
-    let api: Api<SelfSubjectRulesReview> = Api::all(context.client.clone());
-    let answer = api
-        .create(&PostParams::default(), &review)
-        .await
-        .map_err(Error::Review)?;
-    let rules = answer.status.map(|status| status.resource_rules).unwrap_or_default();
-    Ok(rules
-        .into_iter()
-        .map(|rule| rbac::PolicyRule {
-            api_groups: rule.api_groups,
-            resources: rule.resources,
-            resource_names: rule.resource_names,
-            verbs: rule.verbs,
-            non_resource_urls: None,
-        })
-        .collect())
-}
-
-/// The rules of which the operator has everything, and what it lacks of the others.
-fn divide(rules: &[Rule], held: &[rbac::PolicyRule]) -> (Vec<Rule>, Vec<Rule>) {
-    let has = |rule: &Rule, verb: &String| {
-        held.iter().any(|own| {
-            let covers = |list: &Option<Vec<String>>, wanted: &String| {
-                list.iter().flatten().any(|item| item == wanted || item == "*")
-            };
-            covers(&own.api_groups, &rule.group)
-                && covers(&own.resources, &rule.resource)
-                && own.resource_names.as_ref().is_none_or(Vec::is_empty)
-                && own.verbs.iter().any(|own| own == verb || own == "*")
-        })
-    };
-    let (mut kept, mut missing) = (vec![], vec![]);
-    for rule in rules {
-        let (ours, lacking): (BTreeSet<String>, BTreeSet<String>) =
-            rule.verbs.iter().cloned().partition(|verb| has(rule, verb));
-        if !ours.is_empty() {
-            kept.push(Rule {
-                verbs: ours,
-                ..rule.clone()
-            });
-        }
-        if !lacking.is_empty() {
-            missing.push(Rule {
-                verbs: lacking,
-                ..rule.clone()
-            });
-        }
-    }
-    (kept, missing)
 }
 
 async fn write(child: &Child, context: &Context) -> Result<(), Error> {

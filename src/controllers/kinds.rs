@@ -247,13 +247,13 @@ impl Declared for Catalogs {
         directory.catalog_entry(name).cloned()
     }
     fn decide(
-        _: &Name,
+        name: &Name,
         entry: &Entry<catalog::Catalog>,
         _: &Observations,
-        _: &Directory,
+        directory: &Directory,
         _: Timestamp,
     ) -> Decision<api::PermissionCatalogStatus> {
-        catalog::decide(entry)
+        catalog::decide(&name.name, entry, directory)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::{Error, answer, is_unreadable};
 use super::kinds::{Catalogs, Consents, Declared, Employees, Impersonations, Roles, Status, Tenants};
-use super::{apply, default_roles, events, records};
+use super::{apply, default_roles, events, records, rights};
 use crate::api::{GROUP, VERSION};
 use crate::policy::impersonation::departed;
 use crate::policy::status::{Applied, conditions};
@@ -49,7 +49,13 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
         apply::tidy(key, &[], context).await?;
         return Ok(None);
     };
-    let decision = D::decide(&key.name, &entry, &context.observed.of(key), &directory, now);
+    let mut decision = D::decide(&key.name, &entry, &context.observed.of(key), &directory, now);
+    if key.kind == Kind::PermissionCatalog
+        && let Some((further, again)) = rights::grantable(&key.name, (&directory, now), context).await?
+    {
+        decision.further = Some(further);
+        decision.wake_at = earliest(decision.wake_at, again);
+    }
     if !admitted::<D>(key, &entry, &decision, (&directory, context)) {
         return Ok(now.checked_add(AGAIN).ok());
     }

@@ -37,12 +37,28 @@ pub fn granted(lines: &[Line], tenant: Option<&Tenant>, directory: &Directory) -
         let field = format!("spec.permissions[{index}]");
         resolve(line, &field, tenant, directory, &mut granted);
     }
-    let Some(tenant) = tenant else { return granted };
+    if let Some(tenant) = tenant {
+        settle(&mut granted, tenant, directory);
+    }
+    granted
+}
+
+/// What of `actions` has effect in `tenant`, closure included.
+pub fn in_effect(actions: &Actions, tenant: &Tenant, directory: &Directory) -> Actions {
+    let mut granted = Granted {
+        actions: actions.clone(),
+        ..Granted::default()
+    };
+    settle(&mut granted, tenant, directory);
+    granted.actions
+}
+
+/// Adds what is implied and takes away what lacks something.
+fn settle(granted: &mut Granted, tenant: &Tenant, directory: &Directory) {
     close(&mut granted.actions, directory, |action, _| {
         tenant.has(action.application())
     });
-    drop_unmet(&mut granted, &unrestricted(tenant, directory), directory);
-    granted
+    drop_unmet(granted, &unrestricted(tenant, directory), directory);
 }
 
 impl Granted {
@@ -235,7 +251,7 @@ pub fn of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &Director
 
 /// That `what`, called `name`, is not known, with the nearest name that is (P7). Names whose lengths differ by more than
 /// the distance that counts as near are not compared: names come from writers, who could make that costly.
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let letters = name.chars().count();
     let near = 1 + letters / 2;
     let nearest = known

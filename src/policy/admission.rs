@@ -133,10 +133,16 @@ fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> An
         Subject::Consent(change) => said(name, change, directory, now),
         Subject::Catalog(change) => judge(
             change,
-            |spec| ((), catalog::parse(&name.name, spec).err().unwrap_or_default()),
-            |()| vec![],
+            |spec| match catalog::parse(&name.name, spec) {
+                Ok(catalog) => (Some(catalog), vec![]),
+                Err(violations) => (None, violations),
+            },
+            |catalog| {
+                let rules = |catalog| catalog::rules(&name.name, catalog, directory);
+                catalog.as_ref().map(rules).unwrap_or_default()
+            },
             Violations::new,
-            |()| vec![],
+            |_| vec![],
         ),
     }
 }

@@ -2,13 +2,15 @@
 //! or requires (P1 to P4, P6). What a role's grants come to in a tenant is left to [`super::access`].
 
 use super::children::Rule;
-use super::directory::Entry;
+use super::directory::{Directory, Entry};
 use super::verdict::{Reason, Standing, Violation, Violations};
 use super::{Decision, forbidden};
 use crate::api::{ActionSpec, Mode, PermissionCatalogSpec, PermissionCatalogStatus, PermissionSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+
+mod references;
 
 /// The out-of-the-box role whose factory permissions sessions have where the catalogue does not say otherwise.
 pub const ADMINISTRATOR: &str = "administrator";
@@ -134,7 +136,7 @@ pub fn parse(application: &str, spec: &PermissionCatalogSpec) -> Result<Catalog,
         }
         catalog.permissions.insert(permission.name.clone(), by_name);
     }
-    violations.extend(dangling(application, &catalog));
+    violations.extend(references::within(application, &catalog));
     if violations.is_empty() {
         Ok(catalog)
     } else {
@@ -149,6 +151,7 @@ fn actions_of(permission: &PermissionSpec) -> Vec<ActionSpec> {
     }
     vec![ActionSpec {
         name: USE.to_owned(),
+        implies: permission.implies.clone(),
         requires: permission.requires.clone(),
         default_for: permission.default_for.clone(),
         ..ActionSpec::default()
@@ -208,24 +211,18 @@ fn impossible(spec: &PermissionCatalogSpec) -> Violations {
     violations
 }
 
-/// References within the application to actions that it does not have. Those to other applications may come later.
-fn dangling(application: &str, catalog: &Catalog) -> Violations {
-    let mut violations = vec![];
-    for (action, entry) in &catalog.actions {
-        for other in entry.implies.iter().chain(&entry.requires) {
-            if other.application() == application && !catalog.actions.contains_key(other) {
-                let message = format!("action `{action}` refers to `{other}`, which does not exist: correct the name");
-                violations.push(Violation::whole(Reason::InvalidCatalog, "spec.permissions", message));
-            }
-        }
-    }
-    violations
+/// What the catalogue of `application` contradicts in others that are there. Those that are not may come later.
+pub fn rules(application: &str, catalog: &Catalog, directory: &Directory) -> Violations {
+    references::abroad(application, catalog, directory)
 }
 
 /// What to say of a catalogue. Nothing exists because of one alone.
-pub fn decide(entry: &Entry<Catalog>) -> Decision<PermissionCatalogStatus> {
+pub fn decide(application: &str, entry: &Entry<Catalog>, directory: &Directory) -> Decision<PermissionCatalogStatus> {
     let ready = (Reason::InEffect, "The catalogue is in effect".to_owned());
-    let violations = entry.spec.as_ref().err().cloned().unwrap_or_default();
+    let violations = match &entry.spec {
+        Ok(catalog) => rules(application, catalog, directory),
+        Err(violations) => violations.clone(),
+    };
     Decision::saying(Standing::of(violations, vec![], ready))
 }
 

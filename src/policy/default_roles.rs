@@ -1,11 +1,11 @@
 //! The out-of-the-box roles (R12): which of them a tenant is still to get, and with what permissions. Each is made once;
 //! that it was is remembered on the Tenant, so that nothing here ever touches a role again, nor brings one back.
 
-use super::catalog::{Catalog, USE};
+use super::catalog::{ActionEntry, Actions, Catalog, USE};
 use super::directory::{Change, Directory, Entry, Meta};
 use super::name::{Kind, Name};
 use super::tenant::Tenant;
-use super::{role, tenant};
+use super::{access, role, tenant};
 use crate::api::{Grant, LifecycleState, RoleSpec};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -58,11 +58,7 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
     if entry.meta.deleting || !tenant.default_roles {
         return None;
     }
-    let catalogs = tenant
-        .applications
-        .iter()
-        .map(|application| Some((application.as_str(), directory.catalog(application)?)));
-    let catalogs: Vec<(&str, &Catalog)> = catalogs.collect::<Option<_>>()?;
+    let catalogs = catalogs(tenant, directory)?;
     let mut received = entry.meta.received.clone();
     let mut roles = vec![];
     for (application, catalog) in &catalogs {
@@ -71,7 +67,7 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
                 continue;
             }
             let name = Name::new(name.namespace.clone(), role.as_str());
-            let spec = factory(role, display_name, &catalogs);
+            let spec = factory((role, display_name), &catalogs, (tenant, directory));
             let free = role::parse(&spec).is_ok_and(|role| role::taken(&name, &role, None, directory).is_none());
             if free {
                 roles.push(OutOfTheBox {
@@ -109,13 +105,43 @@ pub fn coming(directory: &Directory, now: Timestamp) -> Vec<Change> {
     .collect()
 }
 
-/// A role as it comes from the factory: Active, with all that the catalogues name it for.
-fn factory(role: &str, display_name: &str, catalogs: &[(&str, &Catalog)]) -> RoleSpec {
+/// The role of that name as it comes from the factory in the tenant: only if an application that the tenant has brings it,
+/// and none of its catalogues is missing.
+pub fn from_factory(role: &str, tenant: &Tenant, directory: &Directory) -> Option<RoleSpec> {
+    let catalogs = catalogs(tenant, directory)?;
+    let mut brought = catalogs.iter().flat_map(|(_, catalog)| &catalog.default_roles);
+    let (_, display_name) = brought.find(|(name, _)| name == role)?;
+    Some(factory((role, display_name), &catalogs, (tenant, directory)))
+}
+
+/// The catalogues of the tenant's applications, if none is missing.
+fn catalogs<'a>(tenant: &'a Tenant, directory: &'a Directory) -> Option<Vec<(&'a str, &'a Catalog)>> {
+    let applications = tenant.applications.iter();
+    applications
+        .map(|application| Some((application.as_str(), directory.catalog(application)?)))
+        .collect()
+}
+
+/// A role as it comes from the factory: Active, with all that the catalogues name it for, but for what would have no effect
+/// in this tenant because an application is missing that it requires (P3).
+fn factory(
+    (role, display_name): (&str, &str),
+    catalogs: &[(&str, &Catalog)],
+    (tenant, directory): (&Tenant, &Directory),
+) -> RoleSpec {
+    let named_for = |entry: &ActionEntry| entry.default_for.contains(role) && !entry.unrestricted;
+    let all = catalogs.iter().flat_map(|(_, catalog)| &catalog.actions);
+    let all: Actions = all
+        .filter(|(_, entry)| named_for(entry))
+        .map(|(action, _)| action.clone())
+        .collect();
+    let in_effect = access::in_effect(&all, tenant, directory);
     let grants = catalogs.iter().flat_map(|(application, catalog)| {
+        let in_effect = &in_effect;
         catalog.permissions.iter().filter_map(move |(permission, actions)| {
             let given = actions.iter().filter(|(_, action)| {
-                let entry = catalog.actions.get(action);
-                entry.is_some_and(|entry| entry.default_for.contains(role) && !entry.unrestricted)
+                let named = catalog.actions.get(*action).is_some_and(named_for);
+                named && in_effect.contains(*action)
             });
             let given: Vec<&String> = given.map(|(name, _)| name).collect();
             (!given.is_empty()).then(|| Grant {

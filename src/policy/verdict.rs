@@ -82,7 +82,7 @@ reasons! {
     Progressing: Waiting = "",
     /// The API server refused what follows from the object.
     ApplyFailed: Trouble = "",
-    /// The operator lacks a right that the role contains, so it cannot hand it out.
+    /// The operator lacks a right that the role or catalogue contains, so it cannot hand it out.
     NotGrantable: Trouble = "P6",
     /// The stored object cannot be read as its kind.
     InvalidSpec: Refusal = "V11",
@@ -136,7 +136,7 @@ reasons! {
     RequirementMissing: Waiting = "P3",
     /// The catalogue would hand out rights that no catalogue may.
     ForbiddenRule: Refusal = "P8",
-    /// The catalogue names an action that does not exist.
+    /// The catalogue names an action that does not exist, or actions lead back to themselves.
     InvalidCatalog: Refusal = "P2, P3",
     /// The person has no right to enter the tenant in this mode.
     NotEntitled: Refusal = "I2",

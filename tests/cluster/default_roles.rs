@@ -151,22 +151,38 @@ async fn one_that_was_deleted_does_not_come_back(bath: &Bath) -> Result<()> {
 }
 
 async fn an_application_brings_its_own_when_it_is_switched_on(bath: &Bath) -> Result<()> {
-    bath.again(&json!({"applications": ["acd", "qm"]})).await?;
+    bath.again(&json!({"applications": ["acd", "spa"]})).await?;
     ensure!(bath.roles("bath").await?.len() == 2, "there is no catalogue yet");
-    let catalog = "{displayName: Quality Management, defaultRoles: [{name: evaluator, displayName: Evaluator}],
-        permissions: [{name: forms, actions: [{name: Score, defaultFor: [evaluator]}]}]}";
+    let catalog = "{displayName: Spa, defaultRoles: [{name: attendant, displayName: Bath Attendant}],
+        permissions: [{name: pools, actions: [{name: Heat, defaultFor: [attendant]}]}]}";
     bath.admin
-        .apply(&object("PermissionCatalog qm", catalog))
+        .apply(&object("PermissionCatalog spa", catalog))
         .await?
         .object()?;
-    let evaluator = bath.admin.judged("Role bath/evaluator").await?;
+    let attendant = bath.admin.judged("Role bath/attendant").await?;
     ensure!(
-        evaluator["spec"]["permissions"] == json!([{"application": "qm", "permission": "forms", "actions": ["Score"]}])
+        attendant["spec"]["permissions"] == json!([{"application": "spa", "permission": "pools", "actions": ["Heat"]}])
     );
-    let which = "administrator,agent,evaluator,manager";
-    let remembered = |tenant: Option<&Value>| (tenant?["metadata"]["annotations"][RECEIVED] == which).then_some(());
-    bath.admin.await_object(BATH, remembered).await?;
+    let remembered = |which: &'static str| {
+        move |tenant: Option<&Value>| (tenant?["metadata"]["annotations"][RECEIVED] == which).then_some(())
+    };
+    let which = "administrator,agent,attendant,manager";
+    bath.admin.await_object(BATH, remembered(which)).await?;
     ensure!(bath.roles("bath").await?.len() == 3, "another one came back");
+    // Quality Management, which is there already, brings Evaluator, once.
+    bath.again(&json!({"applications": ["acd", "qm"]})).await?;
+    let evaluator = bath.admin.judged("Role bath/evaluator").await?;
+    let grants = evaluator["spec"]["permissions"].as_array().context("permissions")?;
+    ensure!(
+        grants.contains(&json!({"application": "qm", "permission": "review-evaluations"})),
+        "{grants:?}"
+    );
+    let which = "administrator,agent,attendant,evaluator,manager";
+    bath.admin.await_object(BATH, remembered(which)).await?;
+    bath.admin.delete("Role bath/evaluator").await?.object()?;
+    bath.again(&json!({"applications": ["acd"]})).await?;
+    bath.again(&json!({"applications": ["acd", "qm"]})).await?;
+    ensure!(bath.roles("bath").await?.len() == 3, "Evaluator came back");
     Ok(())
 }
 
@@ -198,7 +214,7 @@ async fn nobody_else_writes_what_is_remembered(bath: &Bath) -> Result<()> {
     for value in [
         json!(null),
         json!("administrator"),
-        json!("administrator,agent,evaluator,manager,x"),
+        json!("administrator,agent,attendant,evaluator,manager,x"),
     ] {
         let patch = json!({"metadata": {"annotations": {RECEIVED: value}}});
         let answer = bath.admin.merge(BATH, &patch).await?;

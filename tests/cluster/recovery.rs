@@ -188,12 +188,20 @@ async fn withdrawing_never_depends_on_a_right_of_the_operator() -> Result<()> {
     );
     eventually_may(&client, stays, kept, true).await?;
     eventually_may(&client, stays, lost, false).await?;
+    let catalogs = || world.api_everywhere::<api::PermissionCatalog>();
+    let lacking = until(catalogs(), "acd", says("Grantable", "False")).await?;
+    let told = condition(&lacking, "Grantable").context("no condition")?;
+    assert!(
+        told.reason == "NotGrantable" && told.message.contains("on `skills.acd.apps.pimpernel.dev`"),
+        "{told:?}"
+    );
 
     let began = Instant::now();
     world.apply(&without_version(&grant)?)?;
     until(world.api("lsp-paris"), "team-lead", says::<api::Role>("Ready", "True")).await?;
     eventually_may(&client, stays, lost, true).await?;
     eprintln!("healed by itself after {:?}", began.elapsed());
+    until(catalogs(), "acd", says("Grantable", "True")).await?;
     assert!(!may(&client, leaves, kept).await?);
     Ok(())
 }

@@ -144,6 +144,14 @@ impl World {
         Api::namespaced(self.client(), namespace)
     }
 
+    /// All objects of a kind, in whatever namespace or in none.
+    pub fn api_everywhere<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        Api::all(self.client())
+    }
+
     /// Starts the operator and waits until it is ready.
     pub fn start_operator(&self) -> Result<()> {
         let mut operator = self.operator();

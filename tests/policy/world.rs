@@ -241,7 +241,7 @@ impl World {
                 now,
             )),
             Kind::Consent => outcome(consent::decide(name, d.consent(name)?, d, now)),
-            Kind::PermissionCatalog => return None,
+            Kind::PermissionCatalog => outcome(catalog::decide(&name.name, d.catalog_entry(name)?, d)),
         })
     }
 

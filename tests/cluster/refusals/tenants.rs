@@ -197,8 +197,8 @@ fn fields() -> Vec<Row> {
             .says(".spec.applications: duplicate entries for key [=\"acd\"]")
             .right(name, &tours("applications: [acd, admin]")),
         row("T4: an application without a catalogue is pending, not refused")
-            .right(name, &tours("applications: [acd, qm]"))
-            .warns("the catalogue of application `qm` does not exist yet"),
+            .right(name, &tours("applications: [acd, sailing]"))
+            .warns("the catalogue of application `sailing` does not exist yet"),
         row("a tenant's display name has at most 64 characters")
             .wrong(
                 name,
