@@ -102,14 +102,16 @@ async fn write_all(cluster: &Cluster, fleet: &Fleet) -> Result<()> {
         .await
 }
 
-async fn reached(mut count: watch::Receiver<usize>, wanted: usize, began: Instant) -> Result<Duration> {
+/// Waits until there are as many as wanted, and says how long that took.
+pub async fn reached(mut count: watch::Receiver<usize>, wanted: usize, began: Instant) -> Result<Duration> {
     let met = tokio::time::timeout(LIMIT, count.wait_for(|count| *count >= wanted)).await;
     let met = met.is_ok_and(|met| met.is_ok());
     met.then(|| began.elapsed())
         .with_context(|| format!("{} of {wanted} after {} s", *count.borrow(), LIMIT.as_secs()))
 }
 
-fn is_ready(status: &EmployeeStatus) -> bool {
+/// Whether somebody is ready.
+pub fn is_ready(status: &EmployeeStatus) -> bool {
     let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
     ready.is_some_and(|ready| serde_json::to_value(ready.status).is_ok_and(|told| told == "True"))
 }

@@ -9,6 +9,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicyBinding, ValidatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -43,9 +44,7 @@ impl Cluster {
             ..Options::default()
         })?;
         Operator::install(&plane)?;
-        let kubeconfig = Kubeconfig::read_from(plane.admin())?;
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-        let client = Client::try_from(config)?;
+        let client = client(plane.admin()).await?;
         let operator = operator
             .canonicalize()
             .with_context(|| format!("there is no operator at `{}`", operator.display()))?;
@@ -151,8 +150,41 @@ impl Cluster {
         Ok(())
     }
 
+    /// Creates objects, so many at a time.
+    pub async fn create_all<K>(&self, objects: Vec<K>) -> Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Serialize
+            + DeserializeOwned
+            + Clone
+            + std::fmt::Debug,
+    {
+        let created = objects.into_iter().map(|object| async move {
+            let namespace = object.meta().namespace.clone().unwrap_or_default();
+            let api: Api<K> = Api::namespaced(self.client.clone(), &namespace);
+            api.create(&PostParams::default(), &object).await
+        });
+        stream::iter(created)
+            .buffer_unordered(IN_FLIGHT)
+            .try_for_each(|_| async { Ok(()) })
+            .await?;
+        Ok(())
+    }
+
     /// Watches all objects of a kind and hands over each as it comes, until the handle is aborted.
     pub fn watch<K>(&self, labels: &str, mut seen: impl FnMut(K) + Send + 'static) -> JoinHandle<()>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
+    {
+        self.watch_all(labels, move |event| {
+            if let watcher::Event::Apply(object) | watcher::Event::InitApply(object) = event {
+                seen(object);
+            }
+        })
+    }
+
+    /// The same, and also hands over what is removed.
+    pub fn watch_all<K>(&self, labels: &str, mut seen: impl FnMut(watcher::Event<K>) + Send + 'static) -> JoinHandle<()>
     where
         K: Resource<DynamicType = ()> + DeserializeOwned + Clone + std::fmt::Debug + Send + 'static,
     {
@@ -161,16 +193,32 @@ impl Cluster {
         if !labels.is_empty() {
             config = config.labels(labels);
         }
-        let objects = watcher(api, config).default_backoff().applied_objects();
+        let events = watcher(api, config).default_backoff();
         tokio::spawn(async move {
-            let mut objects = std::pin::pin!(objects);
-            while let Some(object) = objects.next().await {
-                if let Ok(object) = object {
-                    seen(object);
+            let mut events = std::pin::pin!(events);
+            while let Some(event) = events.next().await {
+                if let Ok(event) = event {
+                    seen(event);
                 }
             }
         })
     }
+}
+
+/// A client of whom a kubeconfig is.
+pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}
+
+/// The time, which is also the API server's, since it is on this machine.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "instants at which sessions end, on the one machine that there is"
+)]
+pub fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 /// How often each thing occurs.

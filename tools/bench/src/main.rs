@@ -4,6 +4,7 @@
 mod arrival;
 mod change;
 mod cluster;
+mod endings;
 mod fleet;
 mod floor;
 mod ready;
@@ -13,7 +14,7 @@ mod webhook;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use cluster::Cluster;
 use fleet::Fleet;
@@ -28,6 +29,21 @@ struct Args {
     /// How many employees there are, over a hundredth as many tenants.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(100..=100_000))]
     employees: u32,
+    /// How many sessions there are, of which half end at once.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(2..=10_000))]
+    sessions: u32,
+    /// What to measure, instead of everything.
+    #[arg(long)]
+    only: Option<Part>,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// The webhook, a start, an arrival and changes.
+    Employees,
+    /// Many sessions that end at once.
+    Endings,
 }
 
 #[tokio::main]
@@ -35,21 +51,35 @@ async fn main() -> Result<()> {
     // The first to come here decides for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
-    let mut table = Table::new(args.employees);
+    let mut table = Table::new(match args.only {
+        Some(Part::Employees) => format!("{} employees", args.employees),
+        Some(Part::Endings) => format!("{} sessions", args.sessions),
+        None => format!("{} employees, and then {} sessions", args.employees, args.sessions),
+    });
+    if args.only != Some(Part::Endings) {
+        employees(&args, &mut table).await?;
+    }
+    if args.only != Some(Part::Employees) {
+        endings::measure(&args.operator, args.sessions, &mut table).await?;
+    }
+    table.print();
+    Ok(())
+}
+
+async fn employees(args: &Args, table: &mut Table) -> Result<()> {
     eprintln!("the webhook, in this process");
-    webhook::measure(args.employees, &mut table).await?;
+    webhook::measure(args.employees, table).await?;
     let mut cluster = Cluster::start(&args.operator).await?;
     eprintln!("an empty cluster");
-    ready::measure(&mut cluster, &mut table)?;
+    ready::measure(&mut cluster, table)?;
     let fleet = Fleet::new("fleet", args.employees);
     eprintln!("{} employees arrive", args.employees);
-    let arrived = arrival::measure(&cluster, &fleet, &mut table).await?;
+    let arrived = arrival::measure(&cluster, &fleet, table).await?;
     eprintln!("one change at a time");
-    change::measure(&cluster, &fleet, &mut table).await?;
+    change::measure(&cluster, &fleet, table).await?;
     eprintln!("the same writes by a bare client");
     cluster.without_operator().await?;
     let bare = floor::measure(&cluster, args.employees, &arrived).await?;
-    arrived.tell(bare, &mut table);
-    table.print();
+    arrived.tell(bare, table);
     Ok(())
 }

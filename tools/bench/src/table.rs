@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Rows of figures.
 pub struct Table {
-    employees: u32,
+    of: String,
     rows: Vec<[String; 5]>,
 }
 
@@ -19,10 +19,10 @@ pub struct Goal {
 }
 
 impl Table {
-    /// No rows yet, of a run with so many employees.
-    pub fn new(employees: u32) -> Self {
+    /// No rows yet. `of` says how large the run is.
+    pub fn new(of: String) -> Self {
         let rows = vec![];
-        Self { employees, rows }
+        Self { of, rows }
     }
 
     /// A figure that has no goal.
@@ -64,12 +64,7 @@ impl Table {
             format!("|{}", cells.collect::<String>())
         };
         let rules: Vec<String> = widths.iter().map(|&width| "-".repeat(width + 2)).collect();
-        println!(
-            "\nWith {} employees:\n\n{}\n|{}|",
-            self.employees,
-            line(&head),
-            rules.join("|")
-        );
+        println!("\nWith {}:\n\n{}\n|{}|", self.of, line(&head), rules.join("|"));
         for row in &self.rows {
             println!("{}", line(row));
         }
