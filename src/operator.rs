@@ -3,7 +3,7 @@
 use crate::artifacts::{OPERATOR, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE};
 use crate::controllers::clock::ServerClock;
 use crate::controllers::context::Context;
-use crate::controllers::lease::{Elector, Outcome, Seat, Timing};
+use crate::controllers::lease::{Elector, Outcome, Seat, Term, Timing};
 use crate::controllers::{catalogs, gather, lanes};
 use crate::health::{self, Gate, Readiness};
 use crate::policy::Settings;
@@ -142,6 +142,10 @@ struct Parts {
     user: String,
     context: Arc<Context>,
     readiness: Readiness,
+    /// For how long this process leads, as far as it knows.
+    term: Term,
+    /// For what every process writes: certificate and registration.
+    client: Client,
     /// For the Lease: a renewal repeated late is worse than one that fails.
     impatient: Client,
 }
@@ -152,6 +156,11 @@ impl Parts {
         let config = Config::infer()
             .await
             .context("finding the cluster: set KUBECONFIG, or run in a cluster")?;
+        let term = Term::default();
+        let fenced = ClientBuilder::try_from(config.clone())?
+            .with_layer(&clock)
+            .with_layer(&term)
+            .build();
         let client = client(config.clone(), &clock)?;
         let impatient = client_without_retry(config, &clock)?;
         let user = who_am_i(&client)
@@ -166,12 +175,14 @@ impl Parts {
         let gates = [Gate::Caches, Gate::Certificate, Gate::Registration];
         let counts = |gate: &Gate| *gate == Gate::Caches || run.webhook_url.is_some();
         let readiness = Readiness::of(gates.into_iter().filter(counts));
-        let context = Arc::new(Context::new(client, clock, settings, Metrics::new()));
+        let context = Arc::new(Context::new(fenced, clock, settings, Metrics::new()));
         Ok(Self {
             run,
             user,
             context,
             readiness,
+            term,
+            client,
             impatient,
         })
     }
@@ -213,7 +224,13 @@ impl Parts {
             renew_deadline: self.run.renew_deadline,
             retry_period: self.run.retry_period,
         };
-        let elector = Elector::new(self.impatient.clone(), self.context.clock.clone(), seat, timing)?;
+        let elector = Elector::new(
+            self.impatient.clone(),
+            self.context.clock.clone(),
+            seat,
+            timing,
+            self.term.clone(),
+        )?;
         let mut leadership = elector.leadership();
         let (release, released) = watch::channel(false);
         let elected = tokio::spawn(elector.run(released));
@@ -254,7 +271,7 @@ impl Parts {
     async fn webhook(self: Arc<Self>, stopped: watch::Receiver<bool>) -> Result<()> {
         let url = self.run.webhook_url.clone().unwrap_or_default();
         let host = host_of(&url).with_context(|| format!("--webhook-url `{url}` is not https://HOST:PORT"))?;
-        let keeper = certificates::Certificates::new(self.context.client.clone(), &self.run.namespace, vec![host]);
+        let keeper = certificates::Certificates::new(self.client.clone(), &self.run.namespace, vec![host]);
         let now = self
             .context
             .clock
@@ -313,7 +330,7 @@ impl Parts {
             configuration::configuration(url, &self.user),
             bundle,
         ));
-        Ok(registration::apply(&self.context.client, &desired).await? == 0)
+        Ok(registration::apply(&self.client, &desired).await? == 0)
     }
 }
 

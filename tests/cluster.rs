@@ -13,6 +13,8 @@ mod common;
 
 #[path = "cluster/always_ends.rs"]
 mod always_ends;
+#[path = "cluster/attacks.rs"]
+mod attacks;
 #[path = "cluster/by_itself.rs"]
 mod by_itself;
 #[path = "cluster/catalogs.rs"]

@@ -45,6 +45,15 @@ pub async fn children(owner: &Key, desired: &[Child], context: &Context) -> Resu
     Ok(applied)
 }
 
+/// Withdraws the one binding of `owner` that is to go before all others, and gives whether there was one and it is gone.
+pub async fn withdraw_one(owner: &Key, desired: &[Child], context: &Context) -> bool {
+    match plan(desired, &context.observed.of(owner)).withdraw.first() {
+        // If it fails, so will `children`, which tells it.
+        Some(id) => remove(id, context).await.is_ok(),
+        None => false,
+    }
+}
+
 /// Removes what exists in the name of `owner` and gives nobody anything, when all else is done and told.
 pub async fn tidy(owner: &Key, desired: &[Child], context: &Context) -> Result<(), Error> {
     for id in plan(desired, &context.observed.of(owner)).tidy {

@@ -34,7 +34,7 @@ pub struct Woken {
 
 /// What every reconcile has at hand.
 pub struct Context {
-    /// For requests; it tells `clock` the time.
+    /// For requests; it tells `clock` the time, and writes nothing while this process does not lead.
     pub client: Client,
     /// The API server's time.
     pub clock: ServerClock,

@@ -1,8 +1,8 @@
 //! Decides which process leads: at most one of those that compete for a Lease, by the rules of client-go.
 //!
 //! Leaves to others what only the leader may do, and to stop doing it: whoever reads `false`, or gets [`Outcome::Lost`],
-//! must abort its work and exit. A Lease does not fence writes already on their way, so those must stay idempotent or
-//! conditional.
+//! must abort its work and exit. What it has not sent yet is held back by its [`Term`]. A Lease does not fence writes already
+//! on their way, so those must stay idempotent or conditional.
 //!
 //! Why no two lead at once: a leader counts from the moment *before* it sent the renewal that succeeded, and steps down by
 //! itself after the renew deadline; a rival counts from the moment it *saw* the Lease change, which is later, and waits
@@ -29,7 +29,9 @@ use tokio::{
 
 use super::clock::ServerClock;
 
+mod term;
 mod timing;
+pub use term::Term;
 pub use timing::{Error as TimingError, Timing};
 
 /// Why an attempt to take or renew the Lease failed. Every attempt is repeated, so none of these is the end.
@@ -83,11 +85,21 @@ pub struct Elector {
 }
 
 /// Leadership as others see it: over as soon as the elector is gone, however it went.
-struct Published(watch::Sender<bool>);
+struct Published {
+    leads: watch::Sender<bool>,
+    term: Term,
+}
+
+impl Published {
+    fn end(&self) {
+        self.term.end();
+        self.leads.send_replace(false);
+    }
+}
 
 impl Drop for Published {
     fn drop(&mut self) {
-        self.0.send_replace(false);
+        self.end();
     }
 }
 
@@ -109,8 +121,15 @@ enum Attempt {
 
 impl Elector {
     /// A competitor that has not started yet. The client must not retry by itself (`Config::default_retry` off):
-    /// a renewal repeated late is worse than one that fails. `clock` must be fed by that client.
-    pub fn new(client: Client, clock: ServerClock, seat: Seat, timing: Timing) -> Result<Self, TimingError> {
+    /// a renewal repeated late is worse than one that fails. `clock` must be fed by that client. `term` will say for how
+    /// long this process leads.
+    pub fn new(
+        client: Client,
+        clock: ServerClock,
+        seat: Seat,
+        timing: Timing,
+        term: Term,
+    ) -> Result<Self, TimingError> {
         let Seat {
             namespace,
             name,
@@ -118,7 +137,8 @@ impl Elector {
         } = seat;
         let holder = format!("{identity}_{:016x}", RandomState::new().hash_one(&identity));
         let leases = Api::namespaced(client, &namespace);
-        let leading = Published(watch::Sender::new(false));
+        let leads = watch::Sender::new(false);
+        let leading = Published { leads, term };
         Ok(Self {
             leases,
             clock,
@@ -136,7 +156,7 @@ impl Elector {
 
     /// Whether this process leads, now and as it changes. False for good when the elector has ended.
     pub fn leadership(&self) -> watch::Receiver<bool> {
-        self.leading.0.subscribe()
+        self.leading.leads.subscribe()
     }
 
     /// Competes, leads and renews until `shutdown` is true (or its sender is gone) or leadership is lost.
@@ -147,7 +167,7 @@ impl Elector {
             () = asked_to(&mut shutdown) => Outcome::Released,
             () = self.compete() => Outcome::Lost,
         };
-        self.leading.0.send_replace(false);
+        self.leading.end();
         if outcome == Outcome::Released {
             self.release().await;
         }
@@ -157,8 +177,10 @@ impl Elector {
     async fn compete(&self) {
         let acquired = self.acquire().await;
         tracing::info!(lease = self.name, holder = self.holder, "leading");
-        self.leading.0.send_replace(true);
-        self.renew(acquired).await;
+        let deadline = acquired + self.timing.renew_deadline;
+        self.leading.term.extend(deadline);
+        self.leading.leads.send_replace(true);
+        self.renew(deadline).await;
     }
 
     /// Returns when this process holds the Lease, with the moment at which the attempt that succeeded began.
@@ -182,8 +204,7 @@ impl Elector {
     }
 
     /// Returns when leadership is lost.
-    async fn renew(&self, acquired: Instant) {
-        let mut deadline = acquired + self.timing.renew_deadline;
+    async fn renew(&self, mut deadline: Instant) {
         let mut round = 0;
         loop {
             let next = Instant::now() + self.pause(&mut round);
@@ -197,7 +218,10 @@ impl Elector {
                 return;
             }
             match within(deadline.min(began + self.patience()), self.renewal()).await {
-                Ok(Attempt::Held) => deadline = began + self.timing.renew_deadline,
+                Ok(Attempt::Held) => {
+                    deadline = began + self.timing.renew_deadline;
+                    self.leading.term.extend(deadline);
+                }
                 Ok(Attempt::HeldBy(holder)) => {
                     tracing::error!(
                         lease = self.name,

@@ -117,6 +117,11 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Whether a key that is due at `now` waits for its turn.
+    pub fn waits(&self, now: Timestamp) -> bool {
+        self.inner().order.first().is_some_and(|(at, _)| *at <= now)
+    }
+
     /// How many keys are due at `now` or being looked at.
     pub fn pending(&self, now: Timestamp) -> usize {
         let inner = self.inner();

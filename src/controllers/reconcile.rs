@@ -5,6 +5,7 @@ use super::error::{Error, answer, is_unreadable};
 use super::kinds::{Catalogs, Consents, Declared, Employees, Impersonations, Roles, Status, Tenants};
 use super::{apply, default_roles, events, records, rights};
 use crate::api::{GROUP, VERSION};
+use crate::policy::children::Child;
 use crate::policy::impersonation::departed;
 use crate::policy::status::{Applied, conditions};
 use crate::policy::{Decision, Directory, Entry, Key, Kind, Reason, earliest};
@@ -35,6 +36,9 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
     let now = context.clock.now().ok_or(Error::NoTime)?;
     let directory = context.directory();
     let Some(entry) = D::entry(&directory, &key.name) else {
+        if others_first(key, &[], (context, now)).await {
+            return Ok(Some(now));
+        }
         apply::children(key, &[], context).await?;
         let observed = context.observed.of(key);
         let departed = match key.kind {
@@ -59,6 +63,9 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
     if !admitted::<D>(key, &entry, &decision, (&directory, context)) {
         return Ok(now.checked_add(AGAIN).ok());
     }
+    if others_first(key, &decision.children, (context, now)).await {
+        return Ok(Some(now));
+    }
     let applied = apply::children(key, &decision.children, context).await;
     let applied = match &decision.default_roles {
         Some(due) => default_roles::make(key, &entry.meta.uid, due, context)
@@ -79,6 +86,12 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
         (Applied::Complete, _) => Ok(earliest(decision.wake_at, wake_at)),
         (Applied::Failed(..), told) => Err(Error::Withheld(told)),
     }
+}
+
+/// Of many sessions that end at once each loses one right before more is done for any of them: whether this one has lost one
+/// just now, and others wait.
+async fn others_first(key: &Key, desired: &[Child], (context, now): (&Context, Timestamp)) -> bool {
+    key.kind == Kind::Impersonation && apply::withdraw_one(key, desired, context).await && context.sessions.waits(now)
 }
 
 /// Whether what was decided may be done beside what is being done for others.

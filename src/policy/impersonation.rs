@@ -204,8 +204,8 @@ fn over(
     }
     let reason = match answer {
         _ if entry.meta.deleting => Reason::Deleted,
-        _ if severed => Reason::Withdrawn,
         Answer::Denied(reason) => reason,
+        _ if severed => Reason::Withdrawn,
         Answer::None | Answer::Granted(_) => return None,
     };
     Some(Phase::Ended(now, reason))

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 /// What to do, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Bindings to be removed first: nobody keeps anything by them, and rights go at once with them.
+    /// Bindings to be removed first: nobody keeps anything by them, and rights go at once with them. What gives most comes
+    /// first: of a session, what it may do in the tenant.
     pub withdraw: Vec<ChildId>,
     /// To be written.
     pub write: Vec<Child>,
@@ -28,7 +29,8 @@ pub fn plan(desired: &[Child], observed: &Observations) -> Plan {
     let wanted: BTreeSet<&ChildId> = desired.iter().map(|child| &child.id).collect();
     let surplus = observed.values().filter(|child| !wanted.contains(&child.id));
     let binds = |child: &&Child| child.id.kind == ChildKind::RoleBinding && !moved(child, desired);
-    let (withdraw, tidy): (Vec<&Child>, Vec<&Child>) = surplus.partition(binds);
+    let (mut withdraw, tidy): (Vec<&Child>, Vec<&Child>) = surplus.partition(binds);
+    withdraw.sort_by_key(|child| (!of_an_account(child), child.id.clone()));
     let ids = |children: Vec<&Child>| children.into_iter().map(|child| child.id.clone()).collect::<Vec<_>>();
     let (withdraw, mut tidy) = (ids(withdraw), ids(tidy));
     tidy.sort_by_key(|id| (removal_rank(id.kind), id.clone()));
@@ -68,6 +70,11 @@ fn moved(child: &Child, desired: &[Child]) -> bool {
         .iter()
         .filter_map(subjects)
         .any(|(other, kept)| other == role && !kept.is_disjoint(members))
+}
+
+fn of_an_account(binding: &Child) -> bool {
+    let account = |subject: &Subject| matches!(subject, Subject::ServiceAccount(_));
+    subjects(binding).is_some_and(|(_, subjects)| subjects.iter().any(account))
 }
 
 fn subjects(child: &Child) -> Option<(&str, &BTreeSet<Subject>)> {

@@ -201,6 +201,16 @@ async fn they_are_ended_before_all_else(stage: &Stage, end: Timestamp) -> Result
         |call: &Call| call.method == "DELETE" && call.path.contains("/rolebindings/") && call.is_of_a_session();
     let first = writes.first().context("it wrote nothing")?;
     ensure!(withdrawn(first), "the first write is {first:?}");
+    let rights = |call: &Call| withdrawn(call) && call.path.contains("/lsp-paris/") && !call.path.ends_with("self");
+    let more = writes
+        .iter()
+        .position(|call| !withdrawn(call))
+        .context("nothing but bindings was withdrawn")?;
+    let before = writes[..more].iter().filter(|call| rights(call)).count();
+    ensure!(
+        before == MANY,
+        "more was done for one when only {before} of {MANY} had lost their rights"
+    );
     let other = writes
         .iter()
         .position(|call| !call.is_of_a_session())

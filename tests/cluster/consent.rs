@@ -11,6 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
+#[path = "consent/again.rs"]
+mod again;
+
 const CASE: &str = "Impersonation lsp-paris/case";
 /// The tenant's own, who may answer.
 const WARDEN: &str = "armand.stjust@lsp-paris.example";
@@ -221,7 +224,7 @@ fn refused(what: &str, answer: &Answer, code: u16, says: &str) -> Result<()> {
 }
 
 #[tokio::test]
-async fn i11_nobody_but_the_tenants_own_consent_and_what_they_said_stays() -> Result<()> {
+async fn a7_i11_nobody_but_the_tenants_own_consent_and_what_they_said_stays() -> Result<()> {
     let (stage, warden) = demanding(World::start().await?).await?;
     let request = asked(&stage, CASE, MARGUERITE).await?;
     for (who, caller) in [

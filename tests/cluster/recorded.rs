@@ -141,7 +141,7 @@ async fn no_account(session: &Value, stage: &Stage) -> Result<()> {
 
 /// Without policies and the rules of the definitions, so that whoever may write statuses and Impersonations can try.
 #[tokio::test]
-async fn i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_restarts() -> Result<()> {
+async fn a9_i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_restarts() -> Result<()> {
     let stage = Stage::set(World::unguarded(Wish::default()).await?).await?;
     definitions(&stage.admin, Looseness::Types).await?;
     let end = format!("notAfter: {}", ahead(20, &stage).await?);

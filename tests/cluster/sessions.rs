@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 #[path = "sessions/restart.rs"]
 mod restart;
+#[path = "sessions/rival.rs"]
+mod rival;
 #[path = "sessions/traps.rs"]
 mod traps;
 #[path = "sessions/withdrawn.rs"]

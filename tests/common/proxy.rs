@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use kube::client::Body;
 use pimpernel_launcher::{ControlPlane, operator, port, wait};
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
 /// The largest request of the operator.
@@ -82,8 +83,18 @@ struct Course {
     /// Counts the restorations: what came in before one is never answered.
     era: usize,
     answers: usize,
+    tokens: Vec<Asked>,
     held_up: Option<(Which, Duration)>,
     ahead: SignedDuration,
+}
+
+/// A request for a token.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// When it came by, by the clock of this machine, which is the API server's.
+    pub at: Timestamp,
+    /// For how many seconds it was to be good.
+    pub seconds: i64,
 }
 
 struct Trap {
@@ -155,6 +166,11 @@ impl Proxy {
     /// What the operator has called since it was last asked.
     pub fn calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.shared.state().calls)
+    }
+
+    /// The tokens that the operator has asked for since this was last asked.
+    pub fn tokens(&self) -> Vec<Asked> {
+        std::mem::take(&mut self.shared.state().tokens)
     }
 
     /// From here on each call of that kind takes so much longer.
@@ -238,9 +254,16 @@ impl Shared {
         if let Some((_, time)) = held_up {
             tokio::time::sleep(time).await;
         }
+        let is_for_a_token = call.path.ends_with("/token");
         let (era, moment) = self.meet(call);
         self.connected(era, moment == Some(Moment::Before)).await;
         let body = axum::body::to_bytes(body, LARGEST).await?;
+        if is_for_a_token {
+            let request: Value = serde_json::from_slice(&body)?;
+            let seconds = request["spec"]["expirationSeconds"].as_i64();
+            let seconds = seconds.context("a token was asked for without a life")?;
+            self.state().tokens.push(Asked { at: now(), seconds });
+        }
         for header in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
             head.headers.remove(header);
         }
@@ -263,6 +286,14 @@ impl Shared {
         let text = DateTimePrinter::new().timestamp_to_rfc9110_string(&(date + self.state().ahead))?;
         Ok(HeaderValue::from_str(&text)?)
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the API server is on this machine, and tells whole seconds only"
+)]
+fn now() -> Timestamp {
+    Timestamp::now()
 }
 
 async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Response {

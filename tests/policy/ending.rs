@@ -62,6 +62,7 @@ fn i9_the_binding_goes_first_and_the_secret_last_but_for_roles() {
     let plan = plan(&[], &observed(&children));
     assert!(plan.withdraw.iter().all(|id| id.kind == ChildKind::RoleBinding));
     assert_eq!(plan.withdraw.len(), 3);
+    assert!(is_session_binding(&plan.withdraw[0]), "{:?}", plan.withdraw);
     let kinds: Vec<ChildKind> = plan.tidy.iter().map(|id| id.kind).collect();
     assert_eq!(
         kinds,
@@ -73,6 +74,21 @@ fn i9_the_binding_goes_first_and_the_secret_last_but_for_roles() {
         ]
     );
     assert_eq!(plan.write, vec![]);
+}
+
+#[test]
+fn i9_the_rights_in_the_tenant_go_first_whatever_the_tenant_is_called() {
+    let (_, mut children) = call();
+    for child in &mut children {
+        if &*child.id.name.namespace == "lsp-paris" {
+            child.id.name = Name::new("zurich", child.id.name.name.clone());
+        }
+    }
+    let first = &plan(&[], &observed(&children)).withdraw[0].name;
+    assert!(
+        &*first.namespace == "zurich" && !first.name.ends_with(":self"),
+        "{first}"
+    );
 }
 
 #[test]

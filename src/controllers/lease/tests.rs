@@ -40,7 +40,7 @@ impl Competitor {
             name: "pimpernel".into(),
             identity: identity.into(),
         };
-        let elector = Elector::new(client, clock, seat, TIMING).unwrap();
+        let elector = Elector::new(client, clock, seat, TIMING, Term::default()).unwrap();
         let (holder, leads) = (elector.holder().to_owned(), elector.leadership());
         let (shutdown, asked) = watch::channel(false);
         let outcome = tokio::spawn(elector.run(asked));

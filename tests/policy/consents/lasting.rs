@@ -1,6 +1,8 @@
 //! I8, I11: how long a request waits, how long a session lasts that was consented to, and who is looked at again.
 
 use super::*;
+use pimpernel::policy::children::{ChildKind, Observations};
+use pimpernel::policy::impersonation;
 
 #[test]
 fn i11_a_request_that_nobody_answers_lapses_after_a_day_to_the_second() {
@@ -117,6 +119,23 @@ fn i11_a_no_counts_though_its_author_has_lost_the_right() {
         world.remove(Kind::Employee, &Name::new(PARIS, "keeper"));
         over(&world, reason, "2026-11-20T12:00:00Z");
     }
+}
+
+/// Of many sessions one may have to wait when it has lost its first binding, and the operator may die then.
+#[test]
+fn i11_a_session_that_is_revoked_stays_so_when_its_rights_are_gone_and_the_rest_is_not() {
+    let mut world = call();
+    world.say(PARIS, "yes", &says(Granted, WARDEN), SAID).open(PARIS, CALL);
+    let left = session_of(&world).children.into_iter().filter(|child| {
+        let binding = child.id.kind == ChildKind::RoleBinding && &*child.id.name.namespace == PARIS;
+        !binding || child.id.name.name.ends_with(":self")
+    });
+    let left: Observations = left.map(|child| (child.id.clone(), child)).collect();
+    world.say(PARIS, "stop", &says(Revoked, DEPUTY), "2026-11-20T12:00:00Z");
+    let name = Name::new(PARIS, CALL);
+    let entry = world.directory.session(&name).unwrap();
+    let decision = impersonation::decide(&name, entry, &left, &world.directory, world.now);
+    assert_eq!(decision.status.end_reason.as_deref(), Some("Revoked"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! It gives out identities (client certificates in kubeconfig files) and knows nothing of what is installed in it.
 
+mod backup;
 pub(crate) mod kubeconfig;
 mod programs;
 
