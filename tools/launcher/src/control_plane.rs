@@ -116,13 +116,19 @@ impl ControlPlane {
             scratch,
         };
         plane.admin = plane.user("kubernetes-admin", &["system:masters"])?;
-        if options.controller_manager {
-            let kubeconfig = plane.user("system:kube-controller-manager", &[])?;
-            plane.running().controller_manager = Some(plane.layout.controller_manager(&kubeconfig).start()?);
-        }
         plane.await_server()?;
+        if options.controller_manager {
+            plane.start_controller_manager()?;
+        }
         plane.await_default_namespace()?;
         Ok(plane)
+    }
+
+    /// It ends by itself if the server does not serve ten seconds after its start, so it comes after that.
+    fn start_controller_manager(&self) -> Result<()> {
+        let kubeconfig = self.user("system:kube-controller-manager", &[])?;
+        self.running().controller_manager = Some(self.layout.controller_manager(&kubeconfig).start()?);
+        Ok(())
     }
 
     /// The kubeconfig of an administrator, who passes every check.

@@ -40,8 +40,7 @@ impl ControlPlane {
         }
         self.await_server()?;
         if manager {
-            let kubeconfig = self.user("system:kube-controller-manager", &[])?;
-            self.running().controller_manager = Some(self.layout.controller_manager(&kubeconfig).start()?);
+            self.start_controller_manager()?;
         }
         Ok(())
     }
