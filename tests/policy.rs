@@ -11,6 +11,8 @@ mod world;
 
 #[path = "policy/applications.rs"]
 mod applications;
+#[path = "policy/beginning.rs"]
+mod beginning;
 #[path = "policy/catalogues.rs"]
 mod catalogues;
 #[path = "policy/consents.rs"]

@@ -11,19 +11,38 @@ use super::impersonation::{self, Impersonation};
 use super::name::{Folded, Name};
 use super::role;
 use super::verdict::{Reason, Violation, Violations};
-use crate::api::{self, EmployeeState};
+use crate::api::{self, EmployeeState, LifecycleState};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// R16 for a role that is written: what is added to it must be inside the writer's ceiling.
+/// R16 for a role that is written: what it gives and did not give before must be inside the writer's ceiling. That is what
+/// is added, what has effect because of that, and all of it where the role did not count before.
 pub fn role(request: &Request, change: &Change<api::RoleSpec>, directory: &Directory, now: Timestamp) -> Violations {
     let (true, Some(new)) = (request.bounded, &change.new) else {
         return vec![];
     };
-    let stored = |spec: &api::RoleSpec| access::stored(&role::read(spec).0.lines, directory);
-    let before = change.old.as_ref().map(stored).unwrap_or_default();
-    let after = stored(new);
-    let mut excess: Vec<String> = beyond(request, after.actions.difference(&before.actions), directory, now);
+    let name = &request.name;
+    let read = |spec: &api::RoleSpec| {
+        let (role, _) = role::read(spec);
+        (
+            access::stored(&role.lines, directory),
+            role::granted(name, &role, directory).actions,
+        )
+    };
+    let active = |spec: &api::RoleSpec| spec.state == LifecycleState::Active;
+    let counted = |old: &api::RoleSpec| {
+        let entry = directory.role(name);
+        active(old) && entry.is_some_and(|entry| role::counts(name, entry, directory))
+    };
+    let kept = change.old.as_ref().filter(|old| {
+        let same = *old == new;
+        same || !active(new) || counted(old)
+    });
+    let (before, worked) = kept.map(read).unwrap_or_default();
+    let (after, works) = read(new);
+    let given = after.actions.difference(&before.actions);
+    let given: Actions = given.chain(works.difference(&worked)).cloned().collect();
+    let mut excess: Vec<String> = beyond(request, given.iter(), directory, now);
     excess.extend(after.unknown.difference(&before.unknown).cloned());
     if excess.is_empty() {
         return vec![];
@@ -48,7 +67,13 @@ pub fn employee(
         return vec![];
     };
     let new = employee::read(new).0;
-    let old = change.old.as_ref().map(|old| employee::read(old).0);
+    // Who cannot stand has nothing.
+    let old = change
+        .old
+        .as_ref()
+        .map(employee::read)
+        .filter(|(_, wrong)| wrong.is_empty());
+    let old = old.map(|(old, _)| old);
     let given = new.roles_with_fields().filter(|(_, role, until)| {
         old.as_ref()
             .is_none_or(|old| widened(old, &new) || !held_as_long(old, role, *until))

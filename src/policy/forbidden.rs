@@ -12,6 +12,9 @@ const KEYS: &[(&str, &[&str], &str)] = &[
             "pods/attach",
             "pods/portforward",
             "pods/ephemeralcontainers",
+            "pods/resize",
+            "pods/binding",
+            "bindings",
         ],
         "a way into pods",
     ),
@@ -25,7 +28,11 @@ const KEYS: &[(&str, &[&str], &str)] = &[
         &["nodes", "nodes/proxy", "pods/proxy", "services/proxy"],
         "nodes or proxies",
     ),
-    ("", &["namespaces", "namespaces/finalize"], "namespaces"),
+    (
+        "",
+        &["namespaces", "namespaces/finalize", "namespaces/status"],
+        "namespaces",
+    ),
     ("", &["users", "groups", "uids"], "other people's identity"),
 ];
 
@@ -37,6 +44,13 @@ const CLOSED: &[(&str, &str)] = &[
     ("authentication.k8s.io", "other people's identity"),
     ("apiregistration.k8s.io", "API registration"),
     ("apiextensions.k8s.io", "custom resource definitions"),
+];
+
+/// What runs pods, as any ServiceAccount of the namespace and with any of its Secrets: to be looked at only.
+const RUNNING: &[(&str, &[&str])] = &[
+    ("", &["pods", "replicationcontrollers", "podtemplates"]),
+    ("apps", &["deployments", "daemonsets", "statefulsets", "replicasets"]),
+    ("batch", &["jobs", "cronjobs"]),
 ];
 
 /// The verbs that change nothing.
@@ -63,6 +77,12 @@ pub fn judge(application: &str, rule: &Rule) -> Option<String> {
         .find(|(group, resources, _)| *group == rule.group && resources.contains(&rule.resource.as_str()))
     {
         return Some(format!("{what} (`{}`)", rule.resource));
+    }
+    let runs = RUNNING
+        .iter()
+        .any(|(group, kinds)| *group == rule.group && kinds.iter().any(|kind| rule.resource == *kind));
+    if runs && writes(rule) {
+        return Some(format!("what runs pods (`{}`)", rule.resource));
     }
     let commercial = rule.group == crate::api::GROUP && rule.resource == "tenants/commercial";
     let records = rule.group == crate::api::GROUP

@@ -13,8 +13,8 @@ fn owned() -> Value {
     json!({"metadata": {"ownerReferences": [owner]}})
 }
 
-fn held() -> Value {
-    json!({"metadata": {"finalizers": ["example.org/stay"]}})
+fn held(finalizer: &str) -> Value {
+    json!({"metadata": {"finalizers": [finalizer]}})
 }
 
 /// A clerk of LSP Paris, who may change its profile, and a session there.
@@ -49,7 +49,11 @@ async fn nobody_deletes_by_an_owner_what_they_may_only_change() -> Result<()> {
         (MARGUERITE, "Impersonation lsp-paris/tony-1"),
     ] {
         let person = stage.caller(who);
-        for (patch, field) in [(owned(), "metadata.ownerReferences"), (held(), "metadata.finalizers")] {
+        for (patch, field) in [
+            (owned(), "metadata.ownerReferences"),
+            (held("example.org/stay"), "metadata.finalizers"),
+            (held("pimpernel.dev/stay"), "metadata.finalizers"),
+        ] {
             let answer = person.merge(which, &patch).await?;
             ensure!(!answer.granted(), "{who} changed {field} of {which}");
             ensure!(answer.message().contains(field), "{}", answer.message());
@@ -63,7 +67,7 @@ async fn nobody_deletes_by_an_owner_what_they_may_only_change() -> Result<()> {
         "Impersonation lsp-paris/lady-1",
         &format!("{{impersonator: {MARGUERITE}, mode: Support, reason: Chauvelin cannot save his skill}}"),
     );
-    for patch in [owned(), held()] {
+    for patch in [owned(), held("example.org/stay")] {
         let mut born = born.clone();
         if let (Some(metadata), Some(more)) = (
             born.pointer_mut("/metadata").and_then(Value::as_object_mut),
@@ -83,7 +87,7 @@ async fn nobody_deletes_by_an_owner_what_they_may_only_change() -> Result<()> {
 async fn the_platform_gives_owners_and_finalizers_and_anybody_takes_them_off() -> Result<()> {
     let stage = staged().await?;
     let which = "Employee lsp/lady";
-    stage.admin.merge(which, &held()).await?.object()?;
+    stage.admin.merge(which, &held("example.org/stay")).await?.object()?;
     let person = stage.caller(DEWHURST);
     person
         .merge(which, &json!({"metadata": {"labels": {"colour": "red"}}}))

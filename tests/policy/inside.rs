@@ -162,7 +162,7 @@ fn i5_p2_what_administrators_get_by_implication_is_the_sessions_too_unless_the_c
 #[test]
 fn i5_t7_whatever_a_catalogue_says_no_session_writes_impersonations_consents_or_the_security_policy() {
     let mut world = league();
-    let rules = json!([{"apiGroups": ["pimpernel.dev", "batch"], "verbs": ["get", "create", "update", "delete"],
+    let rules = json!([{"apiGroups": ["pimpernel.dev", "freight.example.org"], "verbs": ["get", "create", "update", "delete"],
         "resources": ["impersonations", "impersonationconsents", "tenants/security", "jobs"]}]);
     let spec = json!({"displayName": "Quality", "permissions": [
         {"name": "forms", "actions": [{"name": "Edit", "defaultFor": ["administrator"], "rules": rules}]},
@@ -187,7 +187,7 @@ fn i5_t7_whatever_a_catalogue_says_no_session_writes_impersonations_consents_or_
     for allowed in [
         "get impersonations.pimpernel.dev",
         "get impersonationconsents.pimpernel.dev",
-        "create jobs.batch",
+        "create jobs.freight.example.org",
     ] {
         assert!(rights.contains(&allowed.to_owned()), "{allowed} in {rights:?}");
     }

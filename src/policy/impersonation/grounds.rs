@@ -101,10 +101,16 @@ fn entitled(
     } else {
         String::new()
     };
-    let above = tenant.parent.as_deref().unwrap_or("no tenant");
+    let who = match &tenant.parent {
+        Some(above) => format!(
+            "an Active employee of `{above}`, or of a Provider above it, with permission `impersonation: {:?}` of application `tenant-management` has",
+            session.mode
+        ),
+        None => "no tenant is above it, so that nobody has".to_owned(),
+    };
     let message = format!(
-        "`{}` has no right to enter `{}` for `{:?}`{hint}: an Active employee of `{above}`, or of a Provider above it, with permission `impersonation: {:?}` of application `tenant-management` has",
-        session.impersonator, name.namespace, session.mode, session.mode,
+        "`{}` has no right to enter `{}` for `{:?}`{hint}: {who}",
+        session.impersonator, name.namespace, session.mode,
     );
     Some(Violation::whole(Reason::NotEntitled, "spec.impersonator", message))
 }

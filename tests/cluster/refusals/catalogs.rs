@@ -48,6 +48,10 @@ pub fn rows() -> Vec<Row> {
             "{apiGroups: [''], resources: [pods/exec], verbs: [create]}",
         ),
         (
+            "what runs pods (`deployments`)",
+            "{apiGroups: [apps], resources: [deployments], verbs: [create]}",
+        ),
+        (
             "RBAC",
             "{apiGroups: [rbac.authorization.k8s.io], resources: [roles], verbs: [get]}",
         ),
