@@ -111,7 +111,7 @@ fn everywhere() -> Vec<Rule> {
     ));
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, &format!("{kind}/status"), &["patch"])));
     rules.push(Rule::new(api::GROUP, "roles", &["create", "patch"]));
-    rules.push(Rule::new(api::GROUP, "tenants", &["patch"]));
+    rules.extend(["tenants", "employees"].map(|kind| Rule::new(api::GROUP, kind, &["patch"])));
     let named = |rule: Rule, (name, _): &(&str, &str)| rule.only(name);
     let catalogs = Rule::new(api::GROUP, "permissioncatalogs", &["create", "patch"]);
     rules.push(CATALOGS.iter().fold(catalogs, named));
@@ -122,6 +122,7 @@ fn everywhere() -> Vec<Rule> {
     let definition = Rule::new("apiextensions.k8s.io", "customresourcedefinitions", &["get"]);
     rules.push(kinds.iter().fold(definition, definitions));
     let admission = [
+        "mutatingwebhookconfigurations",
         "validatingwebhookconfigurations",
         "validatingadmissionpolicies",
         "validatingadmissionpolicybindings",

@@ -4,9 +4,11 @@ use crate::artifacts::{OPERATOR, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE};
 use crate::controllers::clock::ServerClock;
 use crate::controllers::context::Context;
 use crate::controllers::lease::{Elector, Outcome, Seat, Term, Timing};
-use crate::controllers::{catalogs, gather, lanes};
+use crate::controllers::witness::Witness;
+use crate::controllers::{catalogs, gather, lanes, sealing};
 use crate::health::{self, Gate, Readiness};
 use crate::policy::Settings;
+use crate::policy::history::Employees;
 use crate::telemetry::{self, LogFormat, Metrics};
 use crate::webhook::review::{Reviewer, router};
 use crate::webhook::{certificates, configuration, registration, tls};
@@ -70,6 +72,9 @@ struct Run {
     /// applied by others.
     #[arg(long, default_value = "none", value_parser = ["cxone", "none"])]
     catalog: String,
+    /// Whose changes of employees are put on record: those of `sessions`, or `all`. Those of roles and tenants always are.
+    #[arg(long, default_value = "sessions", value_parser = ["sessions", "all"])]
+    history_employees: String,
     /// How long the leader's Lease lasts without renewal.
     #[arg(long, default_value = "15s", value_parser = duration)]
     lease_duration: Duration,
@@ -175,7 +180,9 @@ impl Parts {
         let gates = [Gate::Caches, Gate::Certificate, Gate::Registration];
         let counts = |gate: &Gate| *gate == Gate::Caches || run.webhook_url.is_some();
         let readiness = Readiness::of(gates.into_iter().filter(counts));
-        let context = Arc::new(Context::new(fenced, clock, settings, Metrics::new()));
+        let witness = Witness::new(&user, Employees::of(&run.history_employees));
+        let knows = (witness, Metrics::new());
+        let context = Arc::new(Context::new(fenced, clock, settings, knows));
         Ok(Self {
             run,
             user,
@@ -202,6 +209,7 @@ impl Parts {
         };
         tokio::select! {
             () = gather::run(self.context.clone()) => bail!("the watches ended by themselves"),
+            () = sealing::run(self.client.clone(), self.context.clone()) => bail!("the watch of the key ended by itself"),
             () = complete => Ok(()),
             _ = stopped.wait_for(|asked| *asked) => Ok(()),
         }
@@ -287,6 +295,7 @@ impl Parts {
         let reviewer = Reviewer {
             directory: Arc::new(directory),
             clock: self.context.clock.clone(),
+            witness: self.context.witness.clone(),
             metrics: self.context.metrics.clone(),
         };
         let serving = tls::serve(self.run.webhook_listen, served.clone(), router(reviewer), stopped);
@@ -326,10 +335,13 @@ impl Parts {
             sessions_namespace: self.run.sessions_namespace.clone(),
         };
         let mut desired = registration::policies(&names)?;
-        desired.push(registration::with_bundle(
+        let recorded = (self.run.sessions_namespace.as_str(), self.context.witness.employees);
+        for configuration in [
             configuration::configuration(url, &self.user),
-            bundle,
-        ));
+            configuration::history(url, &self.user, recorded),
+        ] {
+            desired.push(registration::with_bundle(configuration, bundle));
+        }
         Ok(registration::apply(&self.client, &desired).await? == 0)
     }
 }

@@ -18,6 +18,7 @@ pub mod document;
 pub mod employee;
 pub mod entitlement;
 pub mod forbidden;
+pub mod history;
 pub mod impersonation;
 pub mod ledger;
 pub mod name;

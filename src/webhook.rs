@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod configuration;
+mod outbox;
 pub mod registration;
 pub mod review;
 pub mod tls;

@@ -41,6 +41,8 @@ mod deletion;
 mod examples;
 #[path = "cluster/guarded.rs"]
 mod guarded;
+#[path = "cluster/history.rs"]
+mod history;
 #[path = "cluster/hostile.rs"]
 mod hostile;
 #[path = "cluster/killed.rs"]

@@ -27,6 +27,8 @@ mod employees;
 mod ending;
 #[path = "policy/entering.rs"]
 mod entering;
+#[path = "policy/history.rs"]
+mod history;
 #[path = "policy/holders.rs"]
 mod holders;
 #[path = "policy/inside.rs"]

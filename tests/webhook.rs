@@ -8,7 +8,9 @@ use http::{Request, Response, StatusCode};
 use pimpernel::api::{PermissionCatalogSpec, RoleSpec, TenantSpec};
 use pimpernel::artifacts::CATALOGS;
 use pimpernel::controllers::clock::ServerClock;
+use pimpernel::controllers::witness::Witness;
 use pimpernel::policy::default_roles::Received;
+use pimpernel::policy::history::Employees;
 use pimpernel::policy::{Change, Directory, Entry, Meta, Name, Settings, catalog, role, tenant};
 use pimpernel::telemetry::Metrics;
 use pimpernel::webhook::configuration::{BOUNDED_PATH, PATH};
@@ -86,11 +88,18 @@ async fn clock() -> ServerClock {
     clock
 }
 
+fn witness() -> Arc<Witness> {
+    let witness = Witness::new("pimpernel-operator", Employees::Sessions);
+    witness.know(&[7; 32], None);
+    Arc::new(witness)
+}
+
 async fn webhook(directory: Option<Directory>) -> Router {
     let directory = directory.map(Arc::new);
     router(Reviewer {
         directory: Arc::new(move || directory.clone()),
         clock: clock().await,
+        witness: witness(),
         metrics: Metrics::new(),
     })
 }

@@ -4,6 +4,7 @@ use super::clock::ServerClock;
 use super::observed::Observed;
 use super::opening::Openings;
 use super::queue::Queue;
+use super::witness::Witness;
 use crate::policy::{Directory, Key, Kind, Settings};
 use crate::telemetry::Metrics;
 use jiff::Timestamp;
@@ -42,6 +43,8 @@ pub struct Context {
     pub settings: Arc<Settings>,
     /// What exists of our making.
     pub observed: Observed,
+    /// What is known of who writes.
+    pub witness: Arc<Witness>,
     /// Who is being let in.
     pub openings: Openings,
     /// Sessions: endings must not wait behind anything else.
@@ -58,7 +61,7 @@ pub struct Context {
 
 impl Context {
     /// A context that knows nothing yet.
-    pub fn new(client: Client, clock: ServerClock, settings: Settings, metrics: Metrics) -> Self {
+    pub fn new(client: Client, clock: ServerClock, settings: Settings, (witness, metrics): (Witness, Metrics)) -> Self {
         let directory = Arc::new(Directory::new(settings.clone()));
         let recorder = Recorder::new(client.clone(), "pimpernel".into());
         Self {
@@ -66,6 +69,7 @@ impl Context {
             clock,
             settings: Arc::new(settings),
             observed: Observed::default(),
+            witness: Arc::new(witness),
             openings: Openings::default(),
             sessions: Queue::default(),
             others: Queue::default(),
@@ -109,7 +113,7 @@ impl Context {
 
     /// Has those looked at soon, if this process leads.
     pub fn wake(&self, woken: Woken) {
-        let Some(now) = self.clock.now().filter(|_| self.leading.load(Ordering::Acquire)) else {
+        let Some(now) = self.clock.now().filter(|_| self.leads()) else {
             return;
         };
         for key in woken.joined {
@@ -118,6 +122,11 @@ impl Context {
         for key in woken.changed {
             self.lane(key.kind).changed(key, now);
         }
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self) -> bool {
+        self.leading.load(Ordering::Acquire)
     }
 
     /// From here on this process leads: everything of `kind`s that `which` admits is looked at once.

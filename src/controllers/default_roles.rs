@@ -10,11 +10,13 @@ use super::error::{Error, answer, is_gone, is_terminating};
 use super::reconcile::MANAGER;
 use crate::api;
 use crate::policy::default_roles::{BROUGHT_BY, Due, OutOfTheBox, RECEIVED, Received, read, written};
-use crate::policy::{Key, Name};
+use crate::policy::history::{FINALIZER, PENDING, outbox};
+use crate::policy::{Key, Kind, Name};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::{ObjectMeta, ResourceExt};
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// How often giving up the fields is tried before the next reconcile must go on.
 const ATTEMPTS: usize = 5;
@@ -34,7 +36,7 @@ pub async fn make(tenant: &Key, uid: &str, due: &Due, context: &Context) -> Resu
         return Ok(());
     }
     for role in due.roles.iter().filter(|role| !remembered.contains(&role.name.name)) {
-        match create(role, context).await {
+        match create(role, uid, context).await {
             Err(error) if is_terminating(&error) || is_gone(&error) => return Ok(()),
             other => other.map_err(|error| failed(&role.name, error))?,
         }
@@ -51,17 +53,20 @@ fn failed(name: &Name, source: kube::Error) -> Error {
 }
 
 /// Makes a role. One that exists is left alone, but that what a crash left half done is finished.
-async fn create(role: &OutOfTheBox, context: &Context) -> kube::Result<()> {
+async fn create(role: &OutOfTheBox, tenant: &str, context: &Context) -> kube::Result<()> {
     let roles: Api<api::Role> = Api::namespaced(context.client.clone(), &role.name.namespace);
     let params = PostParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
     };
+    let mut annotations = BTreeMap::from([(BROUGHT_BY.to_owned(), role.application.to_string())]);
+    annotations.extend(noted(role, tenant, context).map(|pending| (PENDING.to_owned(), pending)));
     let object = api::Role {
         metadata: ObjectMeta {
             name: Some(role.name.name.to_string()),
             namespace: Some(role.name.namespace.to_string()),
-            annotations: Some([(BROUGHT_BY.to_owned(), role.application.to_string())].into()),
+            annotations: Some(annotations),
+            finalizers: Some(vec![FINALIZER.to_owned()]),
             ..ObjectMeta::default()
         },
         spec: role.spec.clone(),
@@ -72,6 +77,15 @@ async fn create(role: &OutOfTheBox, context: &Context) -> kube::Result<()> {
         other => drop(other?),
     }
     give_up(&roles, &role.name.name).await
+}
+
+/// What the webhook would note, which is not asked about our own writes (R13).
+fn noted(role: &OutOfTheBox, tenant: &str, context: &Context) -> Option<String> {
+    let key = Key::new(Kind::Role, role.name.clone());
+    let spec = serde_json::to_value(&role.spec).ok()?;
+    let id = format!("default-role-of-{tenant}");
+    let (now, keys) = (context.clock.now()?, context.witness.keys()?);
+    outbox::created(&key, &context.witness.operator, (&id, &spec), now, &keys)
 }
 
 /// Gives up the fields of a role that was made here, if that is still to be done.

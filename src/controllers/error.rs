@@ -47,6 +47,15 @@ pub enum Error {
         #[source]
         source: kube::Error,
     },
+    /// What is on record could not be taken from the object.
+    #[error("history: {0}")]
+    History(#[source] kube::Error),
+    /// Others write the object all the time.
+    #[error("history: others write the object all the time")]
+    Contended,
+    /// The key that seals changes is not known yet.
+    #[error("history: the key is not known yet")]
+    NoKey,
     /// No credential could be made for a session.
     #[error("no credential for the session: {0}")]
     Token(#[from] super::credential::Error),

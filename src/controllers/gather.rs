@@ -9,6 +9,7 @@ use super::kinds::{Catalogs, Consents, Declared, Employees, Impersonations, Role
 use super::wire::Derived;
 use crate::api::ChangeRecord;
 use crate::policy::children::{Child, ChildId, ChildKind, DERIVED};
+use crate::policy::history::Held;
 use crate::policy::ledger::Noted;
 use crate::policy::{Change, Directory, Key, Kind, Name, Settings, affected};
 use futures::stream::{BoxStream, SelectAll};
@@ -23,12 +24,16 @@ use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
+mod history;
 mod reading;
 
 pub use reading::version_of;
 use reading::{account, read};
 
+/// How long the keys of the history are waited for.
+const KEYS: Duration = Duration::from_secs(10);
 /// How many notes are folded at once before the directory is published.
 const BATCH: usize = 256;
 
@@ -62,6 +67,7 @@ enum Fact {
         name: Name,
         version: u64,
         status: Box<str>,
+        held: Option<Box<Held>>,
     },
     Derived {
         child: Child,
@@ -77,6 +83,8 @@ type Notes = BoxStream<'static, (Source, Note)>;
 
 /// Watches until the process ends.
 pub async fn run(context: Arc<Context>) {
+    // Names that wait to be put on record count, if they are believed.
+    context.witness.has_keys(KEYS).await;
     let mut gather = Gather::new(context.settings.as_ref().clone());
     let mut notes = sources(&context).ready_chunks(BATCH);
     while let Some(batch) = notes.next().await {
@@ -94,6 +102,8 @@ struct Gather {
     known: BTreeMap<Source, BTreeSet<Name>>,
     listing: BTreeMap<Source, BTreeSet<Name>>,
     complete: BTreeSet<Source>,
+    /// The names of roles that wait to be put on record.
+    waiting: BTreeMap<Name, BTreeSet<Name>>,
 }
 
 impl Gather {
@@ -104,6 +114,7 @@ impl Gather {
             known: BTreeMap::new(),
             listing: BTreeMap::new(),
             complete: BTreeSet::new(),
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -146,8 +157,12 @@ impl Gather {
                 name,
                 version,
                 status,
+                held,
             } => {
                 let key = Key::new(kind_of(&change), name);
+                if let Some(held) = held {
+                    self.held((&key, version), *held, context, woken);
+                }
                 if context.observed.status(&key, version, &status) {
                     woken.changed.insert(key.clone());
                 }
@@ -167,16 +182,6 @@ impl Gather {
         }
     }
 
-    fn record(&mut self, name: &Name, noted: Option<Noted>, woken: &mut Woken) {
-        let subject = noted
-            .as_ref()
-            .or(self.directory.ledger().noted(name))
-            .map(Noted::subject);
-        if let Some(subject) = subject {
-            self.fold(Change::Record(name.clone(), noted), &subject, woken);
-        }
-    }
-
     fn gone(&mut self, source: Source, (name, version): (&Name, u64), context: &Context, woken: &mut Woken) {
         self.known.entry(source).or_default().remove(name);
         match source {
@@ -188,6 +193,7 @@ impl Gather {
                 let key = Key::new(kind, name.clone());
                 context.observed.forget(&key);
                 woken.changed.insert(key.clone());
+                self.lost(&key, context, woken);
                 self.fold(absent(kind, name.clone()), &key, woken);
             }
             Source::Derived(kind) => {

@@ -42,6 +42,10 @@ pub trait Declared: 'static {
         directory: &Directory,
         now: Timestamp,
     ) -> Decision<Self::Status>;
+    /// What it is called for people.
+    fn display_name(_spec: &Self::Spec) -> Option<&str> {
+        None
+    }
     /// Who may have one only of those that are in force (I3).
     fn person(_spec: &Self::Spec) -> Option<&Folded> {
         None
@@ -107,6 +111,9 @@ impl Declared for Tenants {
     ) -> Decision<api::TenantStatus> {
         tenant::decide(name, entry, directory, now)
     }
+    fn display_name(tenant: &tenant::Tenant) -> Option<&str> {
+        Some(&tenant.display_name)
+    }
 }
 
 impl Declared for Roles {
@@ -135,6 +142,9 @@ impl Declared for Roles {
         now: Timestamp,
     ) -> Decision<api::RoleStatus> {
         role::decide(name, entry, directory, now)
+    }
+    fn display_name(role: &role::Role) -> Option<&str> {
+        Some(&role.display_name)
     }
 }
 

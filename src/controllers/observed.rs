@@ -2,9 +2,10 @@
 //! answered, so that a reconcile does not write again what a slow watch has not shown yet.
 
 use crate::policy::children::{Child, ChildId, Observations};
+use crate::policy::history::Held;
 use crate::policy::{Key, Name};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The index; its methods take no longer than a look-up.
 #[derive(Default)]
@@ -18,6 +19,9 @@ struct Inner {
     owned: BTreeMap<Key, BTreeSet<ChildId>>,
     statuses: HashMap<Key, (u64, Box<str>)>,
     recorded: HashSet<Name>,
+    /// What has a history, by UID: after a deletion and a creation a name stands for two.
+    held: HashMap<Key, BTreeMap<Arc<str>, (u64, Held)>>,
+    explained: HashMap<Arc<str>, i64>,
 }
 
 impl Observed {
@@ -104,6 +108,77 @@ impl Observed {
     /// The watch has shown a record: from here on it is the directory that knows.
     pub fn shown(&self, name: &Name) {
         self.inner().recorded.remove(name);
+    }
+
+    /// Takes in what is known of the history of an object of version `version`. Whether something follows from it.
+    pub fn held(&self, key: &Key, version: u64, held: Held) -> bool {
+        let mut inner = self.inner();
+        let known = inner.held.entry(key.clone()).or_default();
+        if known
+            .get(&held.uid)
+            .is_some_and(|(known, was)| *known >= version || was.gone)
+        {
+            return false;
+        }
+        let mut follows = held.pending.is_some() || held.deleted.is_some();
+        for (_, other) in known.values_mut().filter(|(_, other)| other.uid != held.uid) {
+            other.gone = true;
+            follows = true;
+        }
+        known.insert(held.uid.clone(), (version, held));
+        follows
+    }
+
+    /// What is known of the history of the objects of that name.
+    pub fn histories_of(&self, key: &Key) -> Vec<Held> {
+        let inner = self.inner();
+        let known = inner.held.get(key).into_iter().flat_map(BTreeMap::values);
+        known.map(|(_, held)| held.clone()).collect()
+    }
+
+    /// The objects of that name are gone. With `unheld`, one of that UID as well of which nothing was known.
+    pub fn lost(&self, key: &Key, unheld: Option<Arc<str>>) {
+        let mut inner = self.inner();
+        if let Some(uid) = unheld {
+            let held = Held {
+                uid: uid.clone(),
+                ..Held::default()
+            };
+            let known = inner.held.entry(key.clone()).or_default();
+            known.entry(uid).or_insert((0, held));
+        }
+        for (_, held) in inner.held.get_mut(key).into_iter().flat_map(BTreeMap::values_mut) {
+            held.gone = true;
+        }
+    }
+
+    /// What becomes of the objects of that name is somebody else's to put on record.
+    pub fn forget_histories(&self, key: &Key) {
+        self.inner().held.remove(key);
+    }
+
+    /// Nothing is left to do about the history of the object of that UID.
+    pub fn settled(&self, key: &Key, uid: &str) {
+        let mut inner = self.inner();
+        inner.explained.remove(uid);
+        if let Some(known) = inner.held.get_mut(key) {
+            known.remove(uid);
+            if known.is_empty() {
+                inner.held.remove(key);
+            }
+        }
+    }
+
+    /// A generation of the object of that UID is on record, which the watch may not have shown yet.
+    pub fn explained(&self, uid: &str, generation: i64) {
+        let mut inner = self.inner();
+        let latest = inner.explained.entry(uid.into()).or_insert(generation);
+        *latest = (*latest).max(generation);
+    }
+
+    /// The latest generation that was put on record here of the object of that UID.
+    pub fn explained_of(&self, uid: &str) -> Option<i64> {
+        self.inner().explained.get(uid).copied()
     }
 
     /// Forgets the status of an object that is gone.

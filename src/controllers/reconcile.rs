@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::{Error, answer, is_unreadable};
 use super::kinds::{Catalogs, Consents, Declared, Employees, Impersonations, Roles, Status, Tenants};
-use super::{apply, default_roles, events, records, rights};
+use super::{apply, default_roles, events, history, records, rights};
 use crate::api::{GROUP, VERSION};
 use crate::policy::children::Child;
 use crate::policy::impersonation::departed;
@@ -51,6 +51,7 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
                 .session_ended(Reason::Deleted, now.duration_since(record.spec.time.0));
         }
         apply::tidy(key, &[], context).await?;
+        history::keep(key, (&directory, now), context).await?;
         return Ok(None);
     };
     let mut decision = D::decide(&key.name, &entry, &context.observed.of(key), &directory, now);
@@ -78,9 +79,11 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
         Err(error) => Applied::Failed(error.reason(), error.to_string()),
     };
     let stored = records::store(&decision.records, context).await;
+    let kept = history::keep(key, (&directory, now), context).await;
     let wake_at = report::<D>(key, &entry, &decision, (&told, now), context).await?;
     let applied = applied?;
     stored?;
+    kept?;
     apply::tidy(key, &decision.children, context).await?;
     match (applied, told) {
         (Applied::Complete, _) => Ok(earliest(decision.wake_at, wake_at)),
@@ -204,7 +207,16 @@ async fn replace(
         {"op": "test", "path": "/metadata/uid", "value": uid},
         {"op": "add", "path": "/status", "value": status},
     ]);
-    let url = format!("{}/{}/status?fieldManager={MANAGER}", api.resource_url(), key.name.name);
+    json_patch(api, &format!("{}/status", key.name.name), &patch).await
+}
+
+/// Sends a JSON patch to an object or, with `NAME/status`, to its status.
+pub(super) async fn json_patch(
+    api: &Api<DynamicObject>,
+    which: &str,
+    patch: &serde_json::Value,
+) -> kube::Result<DynamicObject> {
+    let url = format!("{}/{which}?fieldManager={MANAGER}", api.resource_url());
     let request = http::Request::patch(url)
         .header(http::header::CONTENT_TYPE, "application/json-patch+json")
         .body(patch.to_string().into_bytes())

@@ -33,6 +33,9 @@ pub async fn store<'a>(records: &'a [Record], context: &Context) -> Result<Vec<&
             }
         }
         context.observed.recorded(record.name.clone());
+        if let Some(generation) = record.spec.generation {
+            context.observed.explained(&record.spec.subject.uid, generation);
+        }
     }
     Ok(stored)
 }

@@ -163,12 +163,21 @@ pub fn of(user: &str, namespace: &Arc<str>, directory: &Directory, now: Timestam
         .collect()
 }
 
-/// The session that acts under the user name of a ServiceAccount.
-fn session<'a>(user: &str, directory: &'a Directory) -> Option<(&'a Name, &'a Impersonation)> {
-    let account = user.strip_prefix(&format!(
+/// Whether the user name is that of a session, open or not.
+pub(super) fn is_session(user: &str, directory: &Directory) -> bool {
+    account(user, directory).is_some()
+}
+
+fn account<'a>(user: &'a str, directory: &Directory) -> Option<&'a str> {
+    user.strip_prefix(&format!(
         "system:serviceaccount:{}:",
         directory.settings().sessions_namespace
-    ))?;
+    ))
+}
+
+/// The session that acts under the user name of a ServiceAccount.
+pub(super) fn session<'a>(user: &str, directory: &'a Directory) -> Option<(&'a Name, &'a Impersonation)> {
+    let account = account(user, directory)?;
     let uid = account.strip_prefix(&impersonation::account_name(""))?;
     let name = &directory.account(uid)?.session;
     let entry = directory.session(name).filter(|entry| *entry.meta.uid == *uid)?;

@@ -60,7 +60,25 @@ pub enum Noted {
         folded: Folded,
         /// Since when.
         at: Timestamp,
+        /// What the record explains, if it is about one object.
+        made: Option<Made>,
     },
+    /// An object was changed.
+    Changed {
+        /// The object.
+        subject: Key,
+        /// What the record explains.
+        made: Made,
+    },
+}
+
+/// The generation of an object that a record explains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The object's UID.
+    pub uid: Arc<str>,
+    /// The generation.
+    pub generation: i64,
 }
 
 impl Noted {
@@ -73,6 +91,10 @@ impl Noted {
             display_name: _,
         } = &spec.subject;
         let subject = Name::new(namespace, name.as_str());
+        let made = spec.generation.map(|generation| Made {
+            uid: uid.as_str().into(),
+            generation,
+        });
         let value = |path: &str| {
             let change = spec.changes.iter().find(|change| change.path == path)?;
             change.to.as_deref()
@@ -95,13 +117,25 @@ impl Noted {
                     how: Reason::ALL.iter().find(named).copied().unwrap_or(Reason::Withdrawn),
                 })
             }
-            (Kind::Role, Operation::Create | Operation::Update) => Some(Self::Named {
-                folded: Folded::new(value(DISPLAY_NAME)?),
-                role: subject,
-                at: spec.time.0,
-            }),
+            (kind, Operation::Create | Operation::Update) => match value(DISPLAY_NAME).filter(|_| kind == Kind::Role) {
+                Some(name) => Some(Self::Named {
+                    folded: Folded::new(name),
+                    role: subject,
+                    at: spec.time.0,
+                    made,
+                }),
+                None => made.map(|made| Self::Changed {
+                    subject: Key::new(kind, subject),
+                    made,
+                }),
+            },
             _ => None,
         }
+    }
+
+    /// Whether somebody else than the object itself may be judged by it.
+    pub fn decides(&self) -> bool {
+        !matches!(self, Self::Changed { .. })
     }
 
     /// The object that it is about.
@@ -109,12 +143,13 @@ impl Noted {
         match self {
             Self::End { session, .. } => Key::new(Kind::Impersonation, session.clone()),
             Self::Named { role, .. } => Key::new(Kind::Role, role.clone()),
+            Self::Changed { subject, .. } => subject.clone(),
         }
     }
 }
 
-/// Roles in the order in which they came to a name.
-type Users = OrdSet<(Timestamp, Arc<str>)>;
+/// Roles in the order in which they came to a name, and the records that say so.
+type Users = OrdSet<(Timestamp, Arc<str>, Name)>;
 
 /// All that is on record and decides.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +158,8 @@ pub struct Ledger {
     ends: OrdMap<Arc<str>, (Timestamp, Reason)>,
     claims: OrdMap<Claim, (Timestamp, Reason)>,
     names: OrdMap<(Arc<str>, Folded), Users>,
-    used: OrdMap<Name, OrdSet<Folded>>,
+    used: OrdMap<Name, OrdMap<Folded, OrdSet<Name>>>,
+    generations: OrdMap<Arc<str>, i64>,
 }
 
 impl Ledger {
@@ -133,16 +169,16 @@ impl Ledger {
             return false;
         }
         if let Some(old) = self.noted.remove(&name) {
-            self.forget(&old);
+            self.forget(&name, &old);
         }
         if let Some(noted) = noted {
-            self.note(&noted);
+            self.note(&name, &noted);
             self.noted.insert(name, Arc::new(noted));
         }
         true
     }
 
-    fn note(&mut self, noted: &Noted) {
+    fn note(&mut self, record: &Name, noted: &Noted) {
         match noted {
             Noted::End {
                 uid, claim, at, how, ..
@@ -152,15 +188,27 @@ impl Ledger {
                     self.claims.insert(claim.clone(), (*at, *how));
                 }
             }
-            Noted::Named { role, folded, at } => {
+            Noted::Named { role, folded, at, made } => {
                 let key = (role.namespace.clone(), folded.clone());
-                self.names.entry(key).or_default().insert((*at, role.name.clone()));
-                self.used.entry(role.clone()).or_default().insert(folded.clone());
+                let user = (*at, role.name.clone(), record.clone());
+                self.names.entry(key).or_default().insert(user);
+                let names = self.used.entry(role.clone()).or_default();
+                names.entry(folded.clone()).or_default().insert(record.clone());
+                if let Some(made) = made {
+                    self.explain(made);
+                }
             }
+            Noted::Changed { made, .. } => self.explain(made),
         }
     }
 
-    fn forget(&mut self, noted: &Noted) {
+    fn explain(&mut self, Made { uid, generation }: &Made) {
+        let latest = self.generations.entry(uid.clone()).or_insert(*generation);
+        *latest = (*latest).max(*generation);
+    }
+
+    /// What is explained stays explained.
+    fn forget(&mut self, record: &Name, noted: &Noted) {
         match noted {
             Noted::End { uid, claim, .. } => {
                 self.ends.remove(uid);
@@ -168,16 +216,27 @@ impl Ledger {
                     self.claims.remove(claim);
                 }
             }
-            Noted::Named { role, folded, at } => {
+            Noted::Named { role, folded, at, .. } => {
                 let key = (role.namespace.clone(), folded.clone());
                 if let Some(users) = self.names.get_mut(&key) {
-                    users.remove(&(*at, role.name.clone()));
+                    users.remove(&(*at, role.name.clone(), record.clone()));
                 }
-                if let Some(names) = self.used.get_mut(role) {
-                    names.remove(folded);
+                if let Some(names) = self.used.get_mut(role)
+                    && let Some(records) = names.get_mut(folded)
+                {
+                    records.remove(record);
+                    if records.is_empty() {
+                        names.remove(folded);
+                    }
                 }
             }
+            Noted::Changed { .. } => {}
         }
+    }
+
+    /// The latest generation on record of the object of that UID.
+    pub fn generation(&self, uid: &str) -> Option<i64> {
+        self.generations.get(uid).copied()
     }
 
     /// The record of that name.
@@ -198,17 +257,17 @@ impl Ledger {
     /// The role that a name belongs to for ever: the first that used it (R4).
     pub fn owner(&self, namespace: &Arc<str>, folded: &Folded) -> Option<&Arc<str>> {
         let users = self.names.get(&(namespace.clone(), folded.clone()))?;
-        users.get_min().map(|(_, role)| role)
+        users.get_min().map(|(_, role, _)| role)
     }
 
     /// Whether that role has used that name.
     pub fn has_used(&self, role: &Name, folded: &Folded) -> bool {
-        self.used.get(role).is_some_and(|names| names.contains(folded))
+        self.used.get(role).is_some_and(|names| names.contains_key(folded))
     }
 
     /// How many names that role has used.
     pub fn names_of(&self, role: &Name) -> usize {
-        self.used.get(role).map_or(0, OrdSet::len)
+        self.used.get(role).map_or(0, OrdMap::len)
     }
 }
 

@@ -184,6 +184,8 @@ reasons! {
     Lapsed: Ending = "I11",
     /// The operator does not know enough yet to judge.
     NotReadyYet: Trouble = "V8",
+    /// So many changes of the object wait to be put on record that no more are taken.
+    HistoryFull: Trouble = "R13",
 }
 
 impl fmt::Display for Reason {

@@ -1,13 +1,16 @@
 //! Which requests the API server asks the webhook about, and what happens when it does not answer.
 
 use crate::api::{DECLARED, GROUP, VERSION};
+use crate::policy::history::{Employees, FINALIZER, PENDING};
 use serde_json::{Value, json};
 
 /// The path under which reviews are answered of writers who may hand out what they have not (R16).
 pub const PATH: &str = "/validate";
 /// The path under which reviews are answered of all other writers.
 pub const BOUNDED_PATH: &str = "/validate/bounded";
-/// The name of the configuration.
+/// The path under which is answered what an object has to carry for its history.
+pub const HISTORY_PATH: &str = "/history";
+/// The name of the configurations.
 pub const NAME: &str = "pimpernel";
 
 /// Whether the writer may hand out what she has not. Catalogues are in no namespace, and hand out nothing by themselves.
@@ -47,6 +50,49 @@ pub fn configuration(url: &str, operator: &str) -> Value {
         "kind": "ValidatingWebhookConfiguration",
         "metadata": {"name": NAME},
         "webhooks": webhooks,
+    })
+}
+
+/// The configuration that has each change noted in the write that makes it (R13). Left out is what changes neither the
+/// spec nor what waits to be put on record, and the operator itself.
+pub fn history(url: &str, operator: &str, (sessions, employees): (&str, Employees)) -> Value {
+    let url = format!("{}{HISTORY_PATH}", url.trim_end_matches('/'));
+    let writers = format!("request.userInfo.username != '{operator}'");
+    let waiting = |object: &str| format!("{object}.metadata.?annotations[?'{PENDING}'].orValue('')");
+    let holding = |object: &str| format!("('{FINALIZER}' in {object}.metadata.?finalizers.orValue([]))");
+    let changes = format!(
+        "oldObject == null || object.?spec != oldObject.?spec || {} != {} || ({} && !{})",
+        waiting("object"),
+        waiting("oldObject"),
+        holding("oldObject"),
+        holding("object"),
+    );
+    let concerns = format!(
+        "request.resource.resource != 'employees' || request.userInfo.username.startsWith('system:serviceaccount:{sessions}:') || [object, oldObject].exists(written, written != null && ({} != '' || {}))",
+        waiting("written"),
+        holding("written"),
+    );
+    let mut conditions = vec![writers.as_str(), changes.as_str()];
+    if employees == Employees::Sessions {
+        conditions.push(&concerns);
+    }
+    let resources = ["tenants", "roles", "employees"];
+    let mut webhook = entry(
+        "history",
+        (&["CREATE", "UPDATE"], &resources),
+        &url,
+        "Fail",
+        &conditions,
+    );
+    if let Some(webhook) = webhook.as_object_mut() {
+        // What another webhook changes afterwards is a change as well.
+        webhook.insert("reinvocationPolicy".to_owned(), json!("IfNeeded"));
+    }
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": NAME},
+        "webhooks": [webhook],
     })
 }
 

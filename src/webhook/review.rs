@@ -3,10 +3,13 @@
 //! that is wrong by now (the reconciler judges again and gives it no effect). While its memory is not complete it refuses
 //! everything. It asks nobody: no request leaves the handler.
 
-use super::configuration::{BOUNDED_PATH, PATH};
+use super::configuration::{BOUNDED_PATH, HISTORY_PATH, PATH};
+use super::outbox;
 use crate::controllers::clock::ServerClock;
+use crate::controllers::witness::Witness;
 use crate::policy::admission::{Answer, Request, admit};
 use crate::policy::default_roles::Received;
+use crate::policy::history::{Deletion, outbox::author, outbox::counts};
 use crate::policy::ordering::ANNOTATION;
 use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation, document};
 use crate::telemetry::{Metrics, Verdict};
@@ -44,27 +47,47 @@ pub struct Reviewer {
     pub directory: Arc<dyn Fn() -> Option<Arc<Directory>> + Send + Sync>,
     /// The API server's time.
     pub clock: ServerClock,
+    /// What is known of who writes.
+    pub witness: Arc<Witness>,
     /// What is counted.
     pub metrics: Metrics,
+}
+
+/// What is asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Question {
+    /// Whether somebody may write this who may hand out what she has not.
+    Free,
+    /// The same of anybody else.
+    Bounded,
+    /// What the object has to carry, so that the change is not lost.
+    History,
 }
 
 /// The routes of the webhook.
 pub fn router(reviewer: Reviewer) -> Router {
     Router::new()
-        .route(PATH, post(|state, request| handle(state, request, false)))
-        .route(BOUNDED_PATH, post(|state, request| handle(state, request, true)))
+        .route(PATH, post(|state, request| handle(state, request, Question::Free)))
+        .route(
+            BOUNDED_PATH,
+            post(|state, request| handle(state, request, Question::Bounded)),
+        )
+        .route(
+            HISTORY_PATH,
+            post(|state, request| handle(state, request, Question::History)),
+        )
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(reviewer)
 }
 
-async fn handle(State(reviewer): State<Reviewer>, request: extract::Request, bounded: bool) -> Response {
+async fn handle(State(reviewer): State<Reviewer>, request: extract::Request, question: Question) -> Response {
     let body = match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(rejection)) => return rejection.into_response(),
         Err(_) => return (StatusCode::REQUEST_TIMEOUT, [(header::CONNECTION, "close")]).into_response(),
     };
     let small = body.len() <= SMALL;
-    let judge = AssertUnwindSafe(move || judge(&body, bounded, &reviewer));
+    let judge = AssertUnwindSafe(move || judge(&body, question, &reviewer));
     let judged = if small {
         catch_unwind(judge).ok()
     } else {
@@ -74,7 +97,7 @@ async fn handle(State(reviewer): State<Reviewer>, request: extract::Request, bou
     judged.unwrap_or_else(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
-fn judge(body: &[u8], bounded: bool, reviewer: &Reviewer) -> Response {
+fn judge(body: &[u8], asked: Question, reviewer: &Reviewer) -> Response {
     let began = Instant::now();
     let review: Result<AdmissionReview<DynamicObject>, _> = serde_json::from_slice(body);
     let request: Option<AdmissionRequest<DynamicObject>> = review.ok().and_then(|review| review.try_into().ok());
@@ -82,7 +105,10 @@ fn judge(body: &[u8], bounded: bool, reviewer: &Reviewer) -> Response {
         return (StatusCode::BAD_REQUEST, "not an AdmissionReview\n").into_response();
     };
     let kind = Kind::of(&request.kind.kind);
-    let (response, verdict) = answer(&request, kind, bounded, reviewer);
+    let (response, verdict) = match kind {
+        Some(kind) if asked == Question::History => outbox::answer(&request, kind, reviewer),
+        _ => answer(&request, kind, asked == Question::Bounded, reviewer),
+    };
     if let Some(kind) = kind {
         reviewer.metrics.reviewed(kind, verdict, began.elapsed());
     }
@@ -97,19 +123,7 @@ fn answer(
 ) -> (AdmissionResponse, Verdict) {
     let mut response = AdmissionResponse::from(request);
     let (Some(directory), Some(now)) = ((reviewer.directory)(), reviewer.clock.now()) else {
-        let message = "the operator has not read everything that it must know to judge this: try again in a moment";
-        return (
-            refused(
-                response,
-                request,
-                (503, "ServiceUnavailable"),
-                &Answer {
-                    violations: vec![Violation::whole(Reason::NotReadyYet, "", message)],
-                    ..Answer::default()
-                },
-            ),
-            Verdict::Failed,
-        );
+        return not_ready(response, request);
     };
     let answer = match kind.map(|kind| question(request, kind, bounded)) {
         Some(Ok(question)) => admit(&question, &directory, now),
@@ -126,6 +140,9 @@ fn answer(
         }
     };
     if answer.violations.is_empty() {
+        if let (Operation::Delete, false, Some(kind)) = (&request.operation, request.dry_run, kind) {
+            see_deletion(request, kind, (&directory, now), reviewer);
+        }
         response.warnings = (!answer.warnings.is_empty()).then_some(answer.warnings);
         return (response, Verdict::Allowed);
     }
@@ -138,6 +155,43 @@ fn answer(
         (422, "Invalid")
     };
     (refused(response, request, answered, &answer), Verdict::Refused)
+}
+
+/// Remembers who deletes: the object will not say it.
+fn see_deletion(
+    request: &AdmissionRequest<DynamicObject>,
+    kind: Kind,
+    (directory, now): (&Directory, Timestamp),
+    reviewer: &Reviewer,
+) {
+    let user = request.user_info.username.as_deref().unwrap_or_default();
+    let uid = request.old_object.as_ref().and_then(|old| old.metadata.uid.as_deref());
+    let counts = counts(kind, user, reviewer.witness.employees, directory);
+    if let Some(uid) = uid {
+        let author = author(user, directory);
+        reviewer.witness.see(
+            uid,
+            Deletion {
+                author,
+                at: now,
+                counts,
+            },
+        );
+    }
+}
+
+/// That not enough is known yet.
+pub(super) fn not_ready(
+    response: AdmissionResponse,
+    request: &AdmissionRequest<DynamicObject>,
+) -> (AdmissionResponse, Verdict) {
+    let message = "the operator has not read everything that it must know to judge this: try again in a moment";
+    let answer = Answer {
+        violations: vec![Violation::whole(Reason::NotReadyYet, "", message)],
+        ..Answer::default()
+    };
+    let refused = refused(response, request, (503, "ServiceUnavailable"), &answer);
+    (refused, Verdict::Failed)
 }
 
 /// Whether it is the writer who may not, rather than the object that is wrong.
@@ -154,7 +208,7 @@ fn concerns_writer(reason: Reason) -> bool {
 }
 
 /// A refusal with one line a violation, the first of many; the causes carry the fields for programs.
-fn refused(
+pub(super) fn refused(
     mut response: AdmissionResponse,
     request: &AdmissionRequest<DynamicObject>,
     (code, reason): (u16, &str),
@@ -249,7 +303,7 @@ fn ordering(request: &AdmissionRequest<DynamicObject>) -> Option<Arc<str>> {
 }
 
 /// The request names no object when many are deleted at once, or when the API server is to find the name: the object does.
-fn name(request: &AdmissionRequest<DynamicObject>) -> &str {
+pub(super) fn name(request: &AdmissionRequest<DynamicObject>) -> &str {
     let objects = request.object.iter().chain(&request.old_object);
     let named = objects.filter_map(|object| object.metadata.name.as_deref());
     std::iter::once(request.name.as_str())
@@ -258,7 +312,7 @@ fn name(request: &AdmissionRequest<DynamicObject>) -> &str {
         .unwrap_or_default()
 }
 
-fn spec(object: &DynamicObject) -> &Value {
+pub(super) fn spec(object: &DynamicObject) -> &Value {
     object.data.get("spec").unwrap_or(&Value::Null)
 }
 

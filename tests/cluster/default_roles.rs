@@ -141,6 +141,8 @@ async fn what_another_manager_adds_is_gone_when_git_applies_again(bath: &Bath) -
 
 async fn one_that_was_deleted_does_not_come_back(bath: &Bath) -> Result<()> {
     bath.admin.delete("Role bath/agent").await?.object()?;
+    let gone = |role: Option<&Value>| role.is_none().then_some(());
+    bath.admin.await_object("Role bath/agent", gone).await?;
     bath.again(&json!({"brandingProfile": "scarlet"})).await?;
     let roles = bath.roles("bath").await?;
     ensure!(

@@ -99,10 +99,11 @@ async fn while_it_is_down(stage: &Stage, guard: &Value) -> Result<()> {
     is_refused(stage)
         .await
         .context("the guard does not need the operator")?;
-    for kind in ["impersonations", "roles"] {
-        delete(stage, kind).await?;
-    }
+    delete(stage, "impersonations").await?;
+    // Roles wait until their deletion is on record, and their definition with them.
+    mark(stage, "roles").await?;
     stage.world.start_operator()?;
+    is_gone(stage, "roles").await?;
     session.nothing_left(stage).await?;
     has_skills(stage, false).await?;
     no_role_is_bound(stage).await?;
@@ -133,13 +134,18 @@ async fn put_back(stage: &Stage, guard: &Value) -> Result<()> {
 
 /// Deletes a definition as one who means it, while the operator may put the guard back, and waits until it is gone.
 async fn delete(stage: &Stage, kind: &str) -> Result<()> {
+    mark(stage, kind).await?;
+    is_gone(stage, kind).await
+}
+
+async fn mark(stage: &Stage, kind: &str) -> Result<()> {
     let path = format!("{DEFINITIONS}/{kind}.pimpernel.dev");
     let began = Instant::now();
     loop {
         stage.admin.send("DELETE", GUARD, None).await?;
         let answer = stage.admin.send("DELETE", &path, None).await?;
         if answer.granted() {
-            break;
+            return Ok(());
         }
         ensure!(
             began.elapsed() < LONG_PATIENCE && answer.message().contains("deletes every"),
@@ -149,6 +155,11 @@ async fn delete(stage: &Stage, kind: &str) -> Result<()> {
         // The API server heeds it a moment after a binding is gone.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+async fn is_gone(stage: &Stage, kind: &str) -> Result<()> {
+    let path = format!("{DEFINITIONS}/{kind}.pimpernel.dev");
+    let began = Instant::now();
     while stage.admin.send("GET", &path, None).await?.granted() {
         ensure!(began.elapsed() < LONG_PATIENCE, "{kind}: the definition is still there");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -89,8 +89,17 @@ async fn v8_what_is_deleted_while_the_operator_is_dead_loses_its_rights_and_sess
     )
     .await?;
     acting.is_refused().await?;
-    // R8 cannot be asked for now; the rights go all the same.
-    world.kubectl(&["delete", "role.pimpernel.dev/administrator", "--namespace=lsp"])?;
+    // R8 cannot be asked for now. The role waits until its deletion is on record, and its rights with it.
+    world.kubectl(&[
+        "delete",
+        "role.pimpernel.dev/administrator",
+        "--namespace=lsp",
+        "--wait=false",
+    ])?;
+
+    let before = audit::here(world.plane())?;
+    world.start_operator()?;
+    until(world.api::<api::Role>("lsp"), "administrator", exists(false)).await?;
     until(
         world.api::<rbac::Role>("lsp"),
         "pimpernel:role:administrator",
@@ -103,9 +112,6 @@ async fn v8_what_is_deleted_while_the_operator_is_dead_loses_its_rights_and_sess
         exists(false),
     )
     .await?;
-
-    let before = audit::here(world.plane())?;
-    world.start_operator()?;
     let holder = until(world.api("lsp"), "dewhurst", says::<api::Employee>("Ready", "False")).await?;
     assert_eq!(
         condition(&holder, "Ready").map(|ready| ready.reason).as_deref(),
@@ -122,7 +128,8 @@ async fn v8_what_is_deleted_while_the_operator_is_dead_loses_its_rights_and_sess
 /// The account, its credential and the right to read that, and then everything else. The account goes when its end is on
 /// record.
 fn sessions_came_first(written: &[Request]) {
-    let recorded = |request: &Request| request.resource == "changerecords.pimpernel.dev";
+    let recorded =
+        |request: &Request| request.resource == "changerecords.pimpernel.dev" && request.object.contains("/end-");
     let of_sessions = |request: &&Request| {
         request.object.starts_with(&format!("{SESSIONS}/impersonated-admin-")) || recorded(request)
     };

@@ -152,11 +152,13 @@ async fn while_it_is_down_what_it_judges_waits_and_nothing_else_does() -> Result
         .until_inside_may("edit", SKILLS, "lsp-paris", false)
         .await
         .context("garbage collection takes the binding")?;
-    stage
-        .removed("Namespace lsp-paris")
-        .await
-        .context("the deletion of a namespace")?;
+    let deleted = admin.delete("Namespace lsp-paris").await?;
+    deleted.object().context("the deletion of a namespace")?;
     stage.world.start_operator()?;
+    let gone = |namespace: Option<&Value>| namespace.is_none().then_some(());
+    let gone = admin.await_object("Namespace lsp-paris", gone);
+    gone.await
+        .context("what has a history holds it up until the operator is back")?;
     let dover = object(
         "Tenant lsp-dover/lsp-dover",
         "{displayName: Dover, type: Customer, parent: lsp}",

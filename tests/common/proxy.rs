@@ -50,6 +50,15 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whether it puts a change of a role on record, or takes from the role what is.
+    pub fn is_of_history(&self) -> bool {
+        let role =
+            self.path.contains("/pimpernel.dev/") && self.path.contains("/roles/") && !self.path.ends_with("/status");
+        self.is_write() && (self.path.contains("/changerecords") || role)
+    }
+}
+
 /// In which moment of a call the operator is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {

@@ -258,6 +258,7 @@ fn renamed(candidate: &Candidate, now: Timestamp) -> Option<Noted> {
     let title = |object: &Value| spec(object).get("displayName").and_then(Value::as_str).map(Folded::new);
     let before = title(candidate.old.as_ref()?).filter(|_| candidate.id.0 == policy::Kind::Role.as_str())?;
     (title(&candidate.object).as_ref() != Some(&before)).then(|| Noted::Named {
+        made: None,
         role: name(&candidate.id),
         folded: before,
         at: now,

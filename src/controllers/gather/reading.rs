@@ -5,6 +5,7 @@ use crate::controllers::kinds::{Declared, Status, key_of, name_of};
 use crate::policy::children::{Child, ChildKind, SESSION_END, SESSION_UID};
 use crate::policy::default_roles;
 use crate::policy::directory::Account;
+use crate::policy::history::{Held, PENDING, outbox};
 use crate::policy::{Entry, Kind, Meta, Reason, Settings, Violation};
 use jiff::Timestamp;
 use kube::Resource;
@@ -57,6 +58,8 @@ pub(super) fn read<D: Declared>(
     let status = status
         .and_then(|status| serde_json::to_string(&status).ok())
         .unwrap_or_default();
+    let held = matches!(D::KIND, Kind::Tenant | Kind::Role | Kind::Employee)
+        .then(|| held(&meta, spec.as_ref().ok().and_then(D::display_name)));
     let change = D::change(
         name.clone(),
         Some(Entry {
@@ -70,6 +73,21 @@ pub(super) fn read<D: Declared>(
         name,
         version,
         status: status.into(),
+        held: held.map(Box::new),
+    }
+}
+
+/// What is known of an object, as far as its history goes.
+fn held(meta: &ObjectMeta, display_name: Option<&str>) -> Held {
+    let annotation = meta.annotations.as_ref().and_then(|all| all.get(PENDING));
+    Held {
+        uid: meta.uid.as_deref().unwrap_or_default().into(),
+        generation: meta.generation.unwrap_or_default(),
+        display_name: display_name.map(Into::into),
+        pending: annotation.map(|text| text.as_str().into()),
+        finalizer: outbox::holds_on(meta.finalizers.as_deref().unwrap_or_default()),
+        deleted: meta.deletion_timestamp.as_ref().map(|time| time.0),
+        gone: false,
     }
 }
 

@@ -31,7 +31,8 @@ pub struct Request {
     pub code: i64,
     /// What those who were asked about it noted.
     pub annotations: BTreeMap<String, String>,
-    user: String,
+    /// Who sent it.
+    pub user: String,
     dry_run: bool,
 }
 
