@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 
 /// How many requests are in flight.
 pub const IN_FLIGHT: usize = 16;
+/// What is measured makes the API server slow, which must not cost the operator its Lease: nobody would start it again.
+const PATIENT: [&str; 2] = ["--lease-duration=90s", "--renew-deadline=60s"];
 const READY: Duration = Duration::from_mins(1);
 const FORGOTTEN: Duration = Duration::from_secs(5);
 
@@ -52,7 +54,10 @@ impl Cluster {
             operator: None,
             plane,
             client,
-            options: OperatorOptions::new(operator),
+            options: OperatorOptions {
+                args: PATIENT.map(str::to_owned).into(),
+                ..OperatorOptions::new(operator)
+            },
         })
     }
 
