@@ -17,6 +17,7 @@ pub mod directory;
 pub mod document;
 pub mod employee;
 pub mod entitlement;
+pub mod explain;
 pub mod forbidden;
 pub mod history;
 pub mod impersonation;

@@ -41,6 +41,8 @@ mod mending;
 mod ordering;
 #[path = "policy/permissions.rs"]
 mod permissions;
+#[path = "policy/questions.rs"]
+mod questions;
 #[path = "policy/recorded.rs"]
 mod recorded;
 #[path = "policy/references.rs"]

@@ -14,8 +14,9 @@ mod specs;
 mod world;
 
 use jiff::Timestamp;
+use pimpernel::policy::catalog::Action;
 use pimpernel::policy::verdict::Standing;
-use pimpernel::policy::{Key, Kind, Name, affected};
+use pimpernel::policy::{Key, Kind, Name, affected, employee, explain};
 use plan::{Op, build, change, namespaces, plan, tidy_plan};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -158,6 +159,33 @@ proptest! {
         prop_assert!(wrongly.is_empty(), "given and should not be: {wrongly:?}");
         let missing: Vec<_> = model.difference(&rights).collect();
         prop_assert!(missing.is_empty(), "should be given: {missing:?}");
+    }
+
+    /// What is explained is what is decided, whoever is asked about and however.
+    #[test]
+    fn e8_what_is_explained_is_what_is_decided(ops in plan(true)) {
+        let world = build(&ops);
+        let (directory, now) = (&world.directory, world.now);
+        let catalogs = directory.applications().filter_map(|name| directory.catalog(name));
+        let actions: BTreeSet<&Action> = catalogs.flat_map(|catalog| catalog.actions.keys()).collect();
+        for name in world.employees.keys() {
+            let entry = directory.employee(name).unwrap();
+            let (_, net) = employee::net(name, entry, directory, now);
+            let view = explain::employee(name, directory, now).unwrap();
+            prop_assert_eq!(view.actions.keys().collect::<Vec<_>>(), net.iter().collect::<Vec<_>>());
+            prop_assert!(view.actions.values().all(|because| !because.is_empty()));
+            let meant = explain::find(&name.name, &name.namespace, directory);
+            for action in &actions {
+                let may = net.contains(*action);
+                let who = explain::who_can(action, &name.namespace, directory, now);
+                prop_assert_eq!(who.contains_key(name), may, "{} {}", name, action);
+                let verdict = explain::why_not(&name.name, action, &name.namespace, directory, now);
+                prop_assert_ne!(verdict.because.is_empty(), verdict.obstacles.is_empty(), "{} {}", name, action);
+                if meant.as_ref() == Some(name) {
+                    prop_assert_eq!(!verdict.because.is_empty(), may, "{} {}", name, action);
+                }
+            }
+        }
     }
 
     /// What admission lets in, the reconciler does not refuse.

@@ -24,6 +24,10 @@ pub struct Line {
 pub struct Granted {
     /// The actions that have effect, closure included.
     pub actions: Actions,
+    /// Those that no line lists, each with an action that implies it.
+    pub implied: BTreeMap<Action, Action>,
+    /// What lines list that has no effect, and why.
+    pub without_effect: BTreeMap<Action, (Reason, String)>,
     /// What has no effect because it cannot stand.
     pub violations: Violations,
     /// What has no effect because something does not exist yet.
@@ -55,13 +59,27 @@ pub fn in_effect(actions: &Actions, tenant: &Tenant, directory: &Directory) -> A
 
 /// Adds what is implied and takes away what lacks something.
 fn settle(granted: &mut Granted, tenant: &Tenant, directory: &Directory) {
-    close(&mut granted.actions, directory, |action, _| {
+    granted.implied = close(&mut granted.actions, directory, |action, _| {
         tenant.has(action.application())
     });
     drop_unmet(granted, &unrestricted(tenant, directory), directory);
 }
 
 impl Granted {
+    /// Says of every action of the line why it has no effect.
+    fn idle(&mut self, line: &Line, reason: Reason, message: &str) {
+        let switch = [USE.to_owned()];
+        let names = if line.actions.is_empty() {
+            &switch[..]
+        } else {
+            &line.actions
+        };
+        for name in names {
+            let action = Action::new(&line.application, &line.permission, name);
+            self.without_effect.insert(action, (reason, message.to_owned()));
+        }
+    }
+
     fn refuse(&mut self, reason: Reason, field: String, message: String) {
         self.violations.push(Violation::part(reason, field, message));
     }
@@ -74,12 +92,14 @@ fn resolve(line: &Line, field: &str, tenant: Option<&Tenant>, directory: &Direct
     let Some(catalog) = directory.catalog(application) else {
         if enabled || tenant.is_none() {
             let message = format!("the catalogue of application `{application}` does not exist yet");
+            granted.idle(line, Reason::CatalogNotFound, &message);
             granted.pending.push((Reason::CatalogNotFound, message));
         } else {
             let known = directory
                 .applications()
                 .filter(|name| directory.catalog(name).is_some());
             let message = unknown(&format!("application `{application}`"), application, known);
+            granted.idle(line, Reason::UnknownPermission, &message);
             granted.refuse(Reason::UnknownPermission, format!("{field}.application"), message);
         }
         return;
@@ -87,6 +107,7 @@ fn resolve(line: &Line, field: &str, tenant: Option<&Tenant>, directory: &Direct
     let Some(permission) = catalog.permissions.get(&line.permission) else {
         let what = format!("permission `{}` of application `{application}`", line.permission);
         let message = unknown(&what, &line.permission, catalog.permissions.keys().map(String::as_str));
+        granted.idle(line, Reason::UnknownPermission, &message);
         granted.refuse(Reason::UnknownPermission, format!("{field}.permission"), message);
         return;
     };
@@ -97,12 +118,17 @@ fn resolve(line: &Line, field: &str, tenant: Option<&Tenant>, directory: &Direct
                 let message = format!(
                     "`{action}` is of application `{application}`, which the tenant does not have: leave it out, or have the application switched on"
                 );
+                let why = (Reason::ApplicationNotEnabled, message.clone());
+                granted.without_effect.insert(action.clone(), why);
                 granted.refuse(Reason::ApplicationNotEnabled, format!("{field}.application"), message);
             }
             Some(_) => {}
             None => {
                 let what = format!("action `{name}` of `{application}/{}`", line.permission);
                 let message = unknown(&what, &name, permission.keys().map(String::as_str));
+                let action = Action::new(application, &line.permission, &name);
+                let why = (Reason::UnknownPermission, message.clone());
+                granted.without_effect.insert(action, why);
                 granted.refuse(Reason::UnknownPermission, format!("{field}.actions"), message);
             }
         }
@@ -126,18 +152,25 @@ fn named(line: &Line, field: &str, permission: &BTreeMap<String, Action>, grante
     vec![]
 }
 
-/// Adds what the actions imply, and what that implies, as far as `may` lets it (P2). What an application that the tenant
-/// does not have would imply further is not looked at.
-fn close(actions: &mut Actions, directory: &Directory, may: impl Fn(&Action, &ActionEntry) -> bool) {
+/// Adds what the actions imply, and what that implies, as far as `may` lets it (P2). What was added, and because of what.
+/// What an application that the tenant does not have would imply further is not looked at.
+fn close(
+    actions: &mut Actions,
+    directory: &Directory,
+    may: impl Fn(&Action, &ActionEntry) -> bool,
+) -> BTreeMap<Action, Action> {
+    let mut implied_by = BTreeMap::new();
     let mut open: Vec<Action> = actions.iter().cloned().collect();
     while let Some(action) = open.pop() {
         for implied in directory.action(&action).into_iter().flat_map(|entry| &entry.implies) {
             let allowed = directory.action(implied).is_some_and(|entry| may(implied, entry));
             if allowed && actions.insert(implied.clone()) {
+                implied_by.insert(implied.clone(), action.clone());
                 open.push(implied.clone());
             }
         }
     }
+    implied_by
 }
 
 /// Takes away what lacks something it requires, until nothing does (P3). What is `free` to everybody is never lacking.
@@ -152,9 +185,37 @@ fn drop_unmet(granted: &mut Granted, free: &Actions, directory: &Directory) {
         });
         let Some((action, required)) = unmet else { return };
         let message = format!("`{action}` has no effect without `{required}`: grant that too");
-        granted.pending.push((Reason::RequirementMissing, message));
         granted.actions.remove(&action);
+        granted
+            .without_effect
+            .insert(action, (Reason::RequirementMissing, message.clone()));
+        granted.pending.push((Reason::RequirementMissing, message));
     }
+}
+
+/// That catalogues know the action; if not, which is the nearest one.
+pub fn known(action: &Action, directory: &Directory) -> Result<(), String> {
+    if directory.action(action).is_some() {
+        return Ok(());
+    }
+    let application = action.application();
+    let Some(catalog) = directory.catalog(application) else {
+        return Err(unknown(
+            &format!("application `{application}`"),
+            application,
+            directory.applications(),
+        ));
+    };
+    let text = action.to_string();
+    let permission = text.split(['/', ':']).nth(1).unwrap_or_default();
+    let name = text.rsplit(':').next().unwrap_or_default();
+    Err(if let Some(actions) = catalog.permissions.get(permission) {
+        let what = format!("action `{name}` of `{application}/{permission}`");
+        unknown(&what, name, actions.keys().map(String::as_str))
+    } else {
+        let what = format!("permission `{permission}` of application `{application}`");
+        unknown(&what, permission, catalog.permissions.keys().map(String::as_str))
+    })
 }
 
 /// What lines store, whatever has effect just now.
@@ -185,7 +246,7 @@ pub fn stored(lines: &[Line], directory: &Directory) -> Stored {
             }
         }
     }
-    close(&mut stored.actions, directory, |_, _| true);
+    let _ = close(&mut stored.actions, directory, |_, _| true);
     stored
 }
 
@@ -203,7 +264,7 @@ pub fn ceiling_of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &
             .filter(|(_, entry)| entry.default_for.contains(ADMINISTRATOR))
     });
     let mut actions: Actions = factory.map(|(action, _)| action.clone()).collect();
-    close(&mut actions, directory, |action, _| tenant.has(action.application()));
+    let _ = close(&mut actions, directory, |action, _| tenant.has(action.application()));
     actions.extend(of_sessions(tenant, mode, directory));
     actions
 }
@@ -243,7 +304,7 @@ pub fn of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &Director
         })
         .map(|(action, _)| action.clone())
         .collect();
-    close(&mut actions, directory, |action, entry| {
+    let _ = close(&mut actions, directory, |action, entry| {
         tenant.has(action.application()) && (entry.sessions.contains(&mode) || entry.sessions_by_implication)
     });
     actions

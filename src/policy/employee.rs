@@ -118,6 +118,14 @@ pub(super) fn read(spec: &api::EmployeeSpec) -> (Employee, Violations) {
     (employee, violations)
 }
 
+/// The employee with `role` as her primary role: the old one is dropped, and it is no longer a secondary one (R15).
+pub fn assigned(spec: &api::EmployeeSpec, role: &str) -> api::EmployeeSpec {
+    let mut spec = spec.clone();
+    spec.secondary_roles.retain(|secondary| secondary.name != role);
+    role.clone_into(&mut spec.primary_role);
+    spec
+}
+
 /// E7, without uniqueness.
 fn username(name: &str) -> Option<Violation> {
     let message = if name.is_empty() || name.chars().count() > 253 {
@@ -228,6 +236,18 @@ pub fn in_effect_one(name: &Name, entry: &Entry<Employee>, directory: &Directory
             .spec
             .as_ref()
             .is_ok_and(|employee| taken(name, employee, Some(entry.age()), directory).is_none())
+}
+
+/// Why the employee may do nothing at all at `now`, if so.
+pub fn idle(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: Timestamp) -> Option<(Reason, String)> {
+    let of = |violation: &Violation| (violation.reason, violation.to_string());
+    let employee = match &entry.spec {
+        Ok(_) if entry.meta.deleting => return Some((Reason::Deleted, "The employee is being deleted".to_owned())),
+        Ok(employee) => employee,
+        Err(violations) => return violations.first().map(of),
+    };
+    let standing = Some(reason(name, employee, directory, now)).filter(|(reason, _)| *reason != Reason::InEffect);
+    standing.or_else(|| taken(name, employee, Some(entry.age()), directory).as_ref().map(of))
 }
 
 /// The user names of those employees of `namespace` who are in effect.

@@ -77,6 +77,15 @@ fn description(text: &str) -> Option<Violation> {
     Some(Violation::whole(Reason::InvalidDescription, field, message))
 }
 
+/// A copy under another name for people: the same permissions and description, Draft (R10).
+pub fn copied(spec: &api::RoleSpec, display_name: &str) -> api::RoleSpec {
+    api::RoleSpec {
+        display_name: display_name.to_owned(),
+        state: LifecycleState::Draft,
+        ..spec.clone()
+    }
+}
+
 /// What a role contradicts at `now`. Without an age it is the newcomer, to whom every other object came first.
 pub fn rules(
     name: &Name,
@@ -131,12 +140,27 @@ pub fn granted(name: &Name, role: &Role, directory: &Directory) -> Granted {
 
 /// Whether the role counts: it stands by itself and its state is Active. The tenant's state is not looked at.
 pub fn counts(name: &Name, entry: &Entry<Role>, directory: &Directory) -> bool {
-    entry.spec.as_ref().is_ok_and(|role| {
-        role.state == LifecycleState::Active
-            && !entry.meta.deleting
-            && taken(name, role, Some(entry.age()), directory).is_none()
-            && restless(name, role, directory).is_none()
-    })
+    let active = |role: &Role| role.state == LifecycleState::Active;
+    entry.spec.as_ref().is_ok_and(active) && flaw(name, entry, directory).is_none()
+}
+
+/// Why the role cannot stand by itself, if so.
+fn flaw(name: &Name, entry: &Entry<Role>, directory: &Directory) -> Option<(Reason, String)> {
+    let violation = match &entry.spec {
+        Ok(_) if entry.meta.deleting => return Some((Reason::Deleted, "The role is being deleted".to_owned())),
+        Ok(role) => taken(name, role, Some(entry.age()), directory).or_else(|| restless(name, role, directory)),
+        Err(violations) => violations.first().cloned(),
+    };
+    violation.map(|violation| (violation.reason, violation.to_string()))
+}
+
+/// Why the role gives nobody anything at `now`, if so.
+pub fn idle(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Timestamp) -> Option<(Reason, String)> {
+    let standing = || {
+        let role = entry.spec.as_ref().ok()?;
+        Some(reason(name, role, directory, now)).filter(|(reason, _)| *reason != Reason::InEffect)
+    };
+    flaw(name, entry, directory).or_else(standing)
 }
 
 /// What a holder of the role may do because of it; nothing if it does not count.
@@ -164,6 +188,7 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
         actions,
         violations: lines,
         pending,
+        ..
     } = granted(name, role, directory);
     violations.extend(lines);
     let (users, wake_at) = holders(name, directory, now);

@@ -231,6 +231,27 @@ pub fn is_active(namespace: &str, directory: &Directory, now: Timestamp) -> bool
     state(namespace, directory, now) == Some(LifecycleState::Active)
 }
 
+/// Why the tenant of `namespace` gives nobody access, if so.
+pub fn idle(namespace: &str, directory: &Directory, now: Timestamp) -> Option<(Reason, String)> {
+    if is_active(namespace, directory, now) {
+        return None;
+    }
+    let name = Name::tenant(namespace);
+    let Some(entry) = directory.tenant_entry(&name) else {
+        return Some(super::role::tenant_missing(namespace));
+    };
+    let violations = match &entry.spec {
+        Ok(tenant) => rules(&name, tenant, directory),
+        Err(violations) => violations.clone(),
+    };
+    let standing = || match &entry.spec {
+        Ok(tenant) if !entry.meta.deleting => report::reason(tenant, now),
+        _ => (Reason::Deleted, "The tenant is being deleted".to_owned()),
+    };
+    let violation = violations.first().filter(|_| voids(&violations));
+    Some(violation.map_or_else(standing, |violation| (violation.reason, violation.to_string())))
+}
+
 /// The instant at which the tenant's state changes by itself.
 pub fn wake_at(namespace: &str, directory: &Directory, now: Timestamp) -> Option<Timestamp> {
     directory.tenant(namespace)?.trial_end.filter(|end| *end > now)
