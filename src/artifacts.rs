@@ -61,15 +61,34 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
     }
     files.insert("rbac/operator.yaml".to_owned(), operator()?);
     for (name, text) in CATALOGS {
-        let path = format!("rbac/catalog-{name}.yaml");
-        let rules = catalog::grantable(&read(name, text)?);
-        let name = format!("pimpernel-operator:catalog:{name}");
-        let text = yaml(&path, &[cluster_role(&name, &rules)])? + "---\n" + &yaml(&path, &[cluster_binding(&name)])?;
-        files.insert(path, text);
+        files.insert(
+            format!("rbac/catalog-{name}.yaml"),
+            rights_for(name, &read(name, text)?)?,
+        );
     }
+    files.insert("rbac/catalog-readers.yaml".to_owned(), readers()?);
     files.insert("docs/reasons.md".to_owned(), reasons());
     files.insert("docs/rules.md".to_owned(), rules::page());
     Ok(files)
+}
+
+/// What the operator needs to grant what the catalogue of `application` lists: a ClusterRole, and its binding.
+pub fn rights_for(application: &str, catalog: &Catalog) -> Result<String, Error> {
+    let (path, rules) = (format!("rbac/catalog-{application}.yaml"), catalog::grantable(catalog));
+    let name = format!("pimpernel-operator:catalog:{application}");
+    Ok(yaml(&path, &[cluster_role(&name, &rules)])? + "---\n" + &yaml(&path, &[cluster_binding(&name, user())])?)
+}
+
+/// Everybody who signs in may read catalogues: what applications there are is no secret, and `explain` needs it.
+fn readers() -> Result<String, Error> {
+    let (path, name) = ("rbac/catalog-readers.yaml", "pimpernel-catalog-readers");
+    let rule = Rule::new(api::GROUP, "permissioncatalogs", &["get", "list", "watch"]);
+    let everybody = rbac::Subject {
+        kind: "Group".into(),
+        name: "system:authenticated".into(),
+        ..user()
+    };
+    Ok(yaml(path, &[cluster_role(name, &[rule])])? + "---\n" + &yaml(path, &[cluster_binding(name, everybody)])?)
 }
 
 fn read(name: &'static str, text: &str) -> Result<Catalog, Error> {
@@ -143,8 +162,9 @@ fn operator() -> Result<String, Error> {
         Rule::new("", "secrets", &["create", "get", "list", "update", "watch"]),
         Rule::new("coordination.k8s.io", "leases", &["create", "get", "update"]),
     ];
-    let mut text =
-        yaml(path, &[cluster_role(OPERATOR, &everywhere())])? + "---\n" + &yaml(path, &[cluster_binding(OPERATOR)])?;
+    let mut text = yaml(path, &[cluster_role(OPERATOR, &everywhere())])?
+        + "---\n"
+        + &yaml(path, &[cluster_binding(OPERATOR, user())])?;
     for (namespace, rules) in [(SESSIONS_NAMESPACE, &sessions[..]), (OPERATOR_NAMESPACE, &own[..])] {
         let metadata = ObjectMeta {
             name: Some(OPERATOR.into()),
@@ -177,14 +197,14 @@ fn cluster_role(name: &str, rules: &[Rule]) -> rbac::ClusterRole {
     }
 }
 
-fn cluster_binding(name: &str) -> rbac::ClusterRoleBinding {
+fn cluster_binding(name: &str, subject: rbac::Subject) -> rbac::ClusterRoleBinding {
     rbac::ClusterRoleBinding {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             ..ObjectMeta::default()
         },
         role_ref: reference("ClusterRole", name),
-        subjects: Some(vec![user()]),
+        subjects: Some(vec![subject]),
     }
 }
 

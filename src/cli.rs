@@ -4,15 +4,23 @@
 //! Data goes to standard output and nothing else does; what is told to people goes to standard error. The exit code is 0 if
 //! all is well, 1 if something was found or refused, and 2 if the command could not be run.
 
+mod ask;
+mod catalog;
 pub mod check;
 mod cluster;
 mod consent;
+mod explain;
 mod history;
 mod impersonate;
 mod output;
+mod picture;
+mod roles;
 mod session;
 mod sessions;
 mod stop;
+mod tenants;
+mod who;
+mod write;
 
 use crate::api::ConsentDecision;
 use anyhow::Result;
@@ -34,6 +42,12 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Check),
+    Explain(explain::Explain),
+    WhoCan(who::WhoCan),
+    WhyNot(who::WhyNot),
+    Roles(Box<roles::Roles>),
+    Tenants(tenants::Tenants),
+    Catalog(catalog::Catalog),
     Impersonate(Box<impersonate::Impersonate>),
     Stop(stop::Stop),
     Sessions(sessions::Sessions),
@@ -62,6 +76,12 @@ impl Command {
         let outcome = match self {
             // What cannot be read cannot be judged.
             Self::Check(check) => return check.run().await,
+            Self::Explain(explain) => explain.run().await,
+            Self::WhoCan(who) => who.run().await,
+            Self::WhyNot(why) => why.run().await,
+            Self::Roles(roles) => roles.run().await,
+            Self::Tenants(tenants) => tenants.run().await,
+            Self::Catalog(catalog) => catalog.run(),
             Self::Impersonate(impersonate) => impersonate.run().await,
             Self::Stop(stop) => stop.run().await,
             Self::Sessions(sessions) => sessions.run().await,

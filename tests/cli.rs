@@ -4,6 +4,8 @@
 
 #[path = "cli/hostile.rs"]
 mod hostile;
+#[path = "cli/questions.rs"]
+mod questions;
 #[path = "cli/yaml.rs"]
 mod yaml;
 

@@ -5,24 +5,21 @@ mod finding;
 mod judge;
 mod kinds;
 mod manifest;
-mod metadata;
+pub mod metadata;
 mod schema;
 mod yaml;
 
 pub use finding::Finding;
 pub use judge::{Judge, Judgement, Target, Verdict};
 pub use kinds::Layer;
-pub use manifest::{Manifest, of as manifests};
+pub use manifest::{Manifest, of as manifests, read};
 
 use super::cluster::{Cluster, Flags};
 use super::output::{self, Format, Table};
 use super::{Outcome, now};
-use crate::api;
 use crate::artifacts::{CATALOGS, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE};
 use crate::policy::{Kind, Settings};
-use anyhow::{Context as _, Result};
-use kube::api::{Api, ListParams};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind, TypeMeta};
+use anyhow::Result;
 use serde::Serialize;
 use serde_json::Value;
 use std::io::Write as _;
@@ -107,7 +104,7 @@ impl Check {
 }
 
 /// The operator's settings in a default installation.
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         operator_namespace: OPERATOR_NAMESPACE.into(),
         sessions_namespace: SESSIONS_NAMESPACE.into(),
@@ -125,19 +122,7 @@ pub fn shipped() -> Vec<Value> {
 async fn live(cluster: &Cluster) -> Result<Vec<Value>> {
     let mut objects = vec![];
     for kind in Kind::ALL.map(Kind::as_str).into_iter().chain(["ChangeRecord"]) {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind));
-        let all: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
-        let list = all.list(&ListParams::default()).await;
-        let list = list.with_context(|| format!("the cluster does not show its objects of kind {kind}"))?;
-        let types = TypeMeta {
-            api_version: resource.api_version.clone(),
-            kind: resource.kind.clone(),
-        };
-        for mut object in list.items {
-            // A list leaves out what is the same for all.
-            object.types = Some(types.clone());
-            objects.push(serde_json::to_value(object)?);
-        }
+        objects.extend(cluster.objects(kind, None).await?);
     }
     Ok(objects)
 }

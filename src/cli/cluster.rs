@@ -1,14 +1,16 @@
 //! Which cluster is meant, and as whom it is asked: found as kubectl finds it.
 
+use crate::api;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, ListParams, PostParams};
 use kube::client::Body;
 use kube::config::{self, KubeConfigOptions, Kubeconfig};
-use kube::core::{NamespaceResourceScope, Request, Status};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope, Request, Status, TypeMeta};
 use kube::{Client, Config, Error, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -150,6 +152,45 @@ impl Cluster {
         name.context("the cluster does not know who you are")
     }
 
+    /// The objects of a kind of ours, in a namespace or wherever they are, as JSON.
+    pub async fn objects(&self, kind: &str, namespace: Option<&str>) -> Result<Vec<Value>> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind));
+        let objects: Api<DynamicObject> = match namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        };
+        let place = namespace
+            .map(|namespace| format!(" in `{namespace}`"))
+            .unwrap_or_default();
+        let list = objects.list(&ListParams::default()).await;
+        let list = list.with_context(|| format!("the cluster does not show you its objects of kind {kind}{place}"))?;
+        let types = TypeMeta {
+            api_version: resource.api_version.clone(),
+            kind: resource.kind.clone(),
+        };
+        let whole = |mut object: DynamicObject| {
+            // A list leaves out what is the same for all.
+            object.types = Some(types.clone());
+            Ok(serde_json::to_value(object)?)
+        };
+        list.items.into_iter().map(whole).collect()
+    }
+
+    /// Puts an object in the place of the stored one, if that is still what was read, or asks whether it could be.
+    pub async fn update<K>(&self, object: &K, dry_run: bool) -> Result<(K, Vec<String>)>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned,
+    {
+        let url = K::url_path(&(), object.meta().namespace.as_deref());
+        let parameters = PostParams {
+            dry_run,
+            ..PostParams::default()
+        };
+        let name = object.meta().name.as_deref().unwrap_or_default();
+        let request = Request::new(url).replace(name, &parameters, serde_json::to_vec(object)?);
+        self.send(request.context("the request cannot be written")?).await
+    }
+
     /// Creates an object in its namespace, or asks whether it could be. Gives it with the warnings that came with it.
     pub async fn create<K>(&self, object: &K, dry_run: bool) -> Result<(K, Vec<String>)>
     where
@@ -161,7 +202,10 @@ impl Cluster {
             ..PostParams::default()
         };
         let request = Request::new(url).create(&parameters, serde_json::to_vec(object)?);
-        let request = request.context("the request cannot be written")?;
+        self.send(request.context("the request cannot be written")?).await
+    }
+
+    async fn send<K: DeserializeOwned>(&self, request: http::Request<Vec<u8>>) -> Result<(K, Vec<String>)> {
         let answer = self.client.send(request.map(Body::from)).await?;
         let (fine, warnings) = (answer.status().is_success(), answer.headers().get_all("warning").iter());
         let warnings = warnings.filter_map(|value| warning(&String::from_utf8_lossy(value.as_bytes())));

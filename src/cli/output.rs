@@ -23,6 +23,22 @@ pub enum Format {
     Yaml,
 }
 
+/// The form of a list of objects, as kubectl names them.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// Columns, for people.
+    #[default]
+    Table,
+    /// More columns.
+    Wide,
+    /// The objects, as JSON.
+    Json,
+    /// The objects, as YAML.
+    Yaml,
+    /// Their names alone.
+    Name,
+}
+
 /// Rows under headings, in columns as wide as their widest value.
 pub struct Table {
     headings: Vec<&'static str>,
@@ -89,6 +105,32 @@ pub fn write<T: Serialize>(format: Format, answer: &T, table: impl FnOnce(&T) ->
         }
         Format::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(answer)?)?,
         Format::Yaml => write!(stdout, "{}", serde_yaml::to_string(answer)?)?,
+    }
+    Ok(stdout.flush()?)
+}
+
+/// Writes `answer` in that form: `tables` for people, with more columns if they are to be wide, and `names` for a list of names.
+pub fn list<T: Serialize>(
+    form: Form,
+    answer: &T,
+    tables: impl FnOnce(&T, bool) -> Vec<Table>,
+    names: impl FnOnce(&T) -> Vec<String>,
+) -> Result<()> {
+    let mut stdout = stdout().lock();
+    match form {
+        Form::Table | Form::Wide => {
+            let tables = tables(answer, form == Form::Wide);
+            let filled = tables.iter().filter(|table| !table.rows.is_empty());
+            for (number, table) in filled.enumerate() {
+                if number > 0 {
+                    writeln!(stdout)?;
+                }
+                table.lines().try_for_each(|line| writeln!(stdout, "{line}"))?;
+            }
+        }
+        Form::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(answer)?)?,
+        Form::Yaml => write!(stdout, "{}", serde_yaml::to_string(answer)?)?,
+        Form::Name => names(answer).iter().try_for_each(|name| writeln!(stdout, "{name}"))?,
     }
     Ok(stdout.flush()?)
 }

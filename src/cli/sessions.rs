@@ -2,11 +2,10 @@
 
 use super::cluster::Flags;
 use super::impersonate::{Standing, spelled, standing};
-use super::output::{self, Table};
+use super::output::{self, Form, Table};
 use super::{Outcome, now};
 use crate::api::Impersonation;
 use anyhow::Result;
-use clap::ValueEnum;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
@@ -26,22 +25,6 @@ pub struct Sessions {
     /// The form of the answer.
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
-}
-
-/// The form of a list of objects, as kubectl names them.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Form {
-    /// Columns, for people.
-    #[default]
-    Table,
-    /// With the reasons and tickets.
-    Wide,
-    /// The objects, as JSON.
-    Json,
-    /// The objects, as YAML.
-    Yaml,
-    /// Their names alone.
-    Name,
 }
 
 impl Sessions {

@@ -9,12 +9,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+#[path = "plugin/agreement.rs"]
+mod agreement;
 #[path = "plugin/consent.rs"]
 mod consent;
 #[path = "plugin/history.rs"]
 mod history;
 #[path = "plugin/inside.rs"]
 mod inside;
+#[path = "plugin/questions.rs"]
+mod questions;
 
 /// A person at a terminal of their own: a kubeconfig, and a place for files.
 struct Person<'a> {

@@ -7,19 +7,19 @@ use super::finding::{self, Finding};
 use super::kinds::{Kind, Layer};
 use super::manifest::Manifest;
 use super::metadata::text;
-use crate::api::{ChangeRecordSpec, GROUP, VERSION};
+use crate::api::{GROUP, VERSION};
+use crate::cli::picture::{Id, annotation, fold, id, meta, name, recorded, spec, word};
 use crate::policy::admission::{Request, admit};
-use crate::policy::default_roles::{self, RECEIVED, Received};
+use crate::policy::default_roles;
 use crate::policy::ledger::Noted;
 use crate::policy::name::Folded;
 use crate::policy::ordering::ANNOTATION as ORDERING;
-use crate::policy::{self, Change, Directory, Meta, Name, Reason, Settings, document};
+use crate::policy::{self, Change, Directory, Name, Settings, document};
 use anyhow::Result;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// What would become of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -67,9 +67,6 @@ pub struct Target {
     pub only: bool,
 }
 
-/// Kind, namespace and name.
-type Id = (String, String, String);
-
 /// Judges manifests.
 pub struct Judge {
     kinds: Vec<Kind>,
@@ -95,6 +92,17 @@ impl Judge {
 
     /// Judges `manifests`, in their order, where the objects `live` exist already.
     pub fn judge(&self, manifests: &[Manifest], live: &[Value], target: &Target, now: Timestamp) -> Vec<Judgement> {
+        self.picture(manifests, live, target, now).0
+    }
+
+    /// The same, and what there is then: those that the layers before the rules refuse are not.
+    pub fn picture(
+        &self,
+        manifests: &[Manifest],
+        live: &[Value],
+        target: &Target,
+        now: Timestamp,
+    ) -> (Vec<Judgement>, Directory) {
         let mut standing: BTreeMap<Id, Value> = live.iter().map(|object| (id(object), object.clone())).collect();
         let (mut judgements, mut candidates) = (vec![], vec![]);
         for (index, manifest) in manifests.iter().enumerate() {
@@ -108,7 +116,7 @@ impl Judge {
         }
         let mut directory = Directory::new(self.settings.clone());
         for (id, object) in &standing {
-            self.fold(&mut directory, id, object, now);
+            fold(&mut directory, id, object, now);
         }
         let renamed = candidates.iter().filter_map(|candidate| renamed(candidate, now));
         let recorded = live.iter().filter_map(recorded);
@@ -120,10 +128,10 @@ impl Judge {
         }
         for candidate in candidates {
             if let Some(judgement) = judgements.get_mut(candidate.index) {
-                self.together(&candidate, &directory, now, judgement);
+                together(&candidate, &directory, now, judgement);
             }
         }
-        judgements
+        (judgements, directory)
     }
 
     /// What the layers before the rules say, and the object as it would be stored if they say nothing.
@@ -200,56 +208,49 @@ impl Judge {
             .map(Some)
             .ok_or_else(|| Finding::new(finding::INVALID, "kind", message()))
     }
+}
 
-    /// What the rules say about other objects, where all the others are in place.
-    fn together(&self, candidate: &Candidate, directory: &Directory, now: Timestamp, judgement: &mut Judgement) {
-        let Some(kind) = policy::Kind::of(&candidate.id.0) else {
-            return;
-        };
-        let mut around = directory.clone();
-        match &candidate.old {
-            Some(old) => self.fold(&mut around, &candidate.id, old, now),
-            None => drop(around.fold(document::absence(kind, name(&candidate.id)))),
-        }
-        let (old, new) = (candidate.old.as_ref().map(spec), Some(spec(&candidate.object)));
-        let meta = candidate.old.as_ref().map(|old| meta(&candidate.id, old, now));
-        // The rules about the writer are left out: nobody is an employee of no name, and a session is stopped by the one
-        // who may.
-        let user = spec(&candidate.object)
-            .get("impersonator")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let answer = document::subject(kind, old, new, meta).map(|subject| {
-            let request = Request {
-                name: name(&candidate.id),
-                subject,
-                user: user.into(),
-                bounded: false,
-                ordering: annotation(&candidate.object, ORDERING),
-            };
-            admit(&request, &around, now)
-        });
-        let violations = match answer {
-            Ok(answer) => {
-                judgement
-                    .warnings
-                    .extend(answer.warnings.into_iter().chain(answer.hints));
-                answer.violations
-            }
-            Err(violation) => vec![violation],
-        };
-        if !violations.is_empty() {
-            judgement.verdict = Verdict::Refused;
-            judgement.layer = Some(Layer::Rules);
-            judgement.violations = violations.into_iter().map(Finding::from).collect();
-        }
+/// What the rules say about other objects, where all the others are in place.
+fn together(candidate: &Candidate, directory: &Directory, now: Timestamp, judgement: &mut Judgement) {
+    let Some(kind) = policy::Kind::of(&candidate.id.0) else {
+        return;
+    };
+    let mut around = directory.clone();
+    match &candidate.old {
+        Some(old) => fold(&mut around, &candidate.id, old, now),
+        None => drop(around.fold(document::absence(kind, name(&candidate.id)))),
     }
-
-    fn fold(&self, directory: &mut Directory, id: &Id, object: &Value, now: Timestamp) {
-        if let Some(kind) = policy::Kind::of(&id.0) {
-            let change = document::change(kind, name(id), spec(object), meta(id, object, now), &self.settings);
-            directory.fold(change);
+    let (old, new) = (candidate.old.as_ref().map(spec), Some(spec(&candidate.object)));
+    let meta = candidate.old.as_ref().map(|old| meta(&candidate.id, old, now));
+    // The rules about the writer are left out: nobody is an employee of no name, and a session is stopped by the one
+    // who may.
+    let user = spec(&candidate.object)
+        .get("impersonator")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let answer = document::subject(kind, old, new, meta).map(|subject| {
+        let request = Request {
+            name: name(&candidate.id),
+            subject,
+            user: user.into(),
+            bounded: false,
+            ordering: annotation(&candidate.object, ORDERING),
+        };
+        admit(&request, &around, now)
+    });
+    let violations = match answer {
+        Ok(answer) => {
+            judgement
+                .warnings
+                .extend(answer.warnings.into_iter().chain(answer.hints));
+            answer.violations
         }
+        Err(violation) => vec![violation],
+    };
+    if !violations.is_empty() {
+        judgement.verdict = Verdict::Refused;
+        judgement.layer = Some(Layer::Rules);
+        judgement.violations = violations.into_iter().map(Finding::from).collect();
     }
 }
 
@@ -263,12 +264,6 @@ fn renamed(candidate: &Candidate, now: Timestamp) -> Option<Noted> {
         folded: before,
         at: now,
     })
-}
-
-/// What a stored ChangeRecord says that decides.
-fn recorded(object: &Value) -> Option<Noted> {
-    let spec = ChangeRecordSpec::deserialize(spec(object)).ok()?;
-    Noted::read(text(object, "namespace"), &spec).filter(|_| word(object, "kind") == "ChangeRecord")
 }
 
 /// Gives the object the namespace and the name that it would get.
@@ -307,51 +302,4 @@ fn refused(mut judgement: Judgement, layer: Layer, violations: Vec<Finding>) -> 
     judgement.layer = Some(layer);
     judgement.violations = violations;
     judgement
-}
-
-fn word<'a>(object: &'a Value, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn spec(object: &Value) -> &Value {
-    object.get("spec").unwrap_or(&Value::Null)
-}
-
-fn annotation(object: &Value, key: &str) -> Option<Arc<str>> {
-    let annotations = object.get("metadata")?.get("annotations")?;
-    annotations.get(key)?.as_str().map(Into::into)
-}
-
-fn id(object: &Value) -> Id {
-    let metadata = |key| text(object, key).to_owned();
-    (word(object, "kind").to_owned(), metadata("namespace"), metadata("name"))
-}
-
-fn name((_, namespace, name): &Id) -> Name {
-    Name::new(namespace.as_str(), name.as_str())
-}
-
-/// What is known of a stored object; one that is not stored yet is created now.
-fn meta(id: &Id, object: &Value, now: Timestamp) -> Meta {
-    let time = |text: &str| text.parse::<Timestamp>().ok();
-    let status = |key: &str| {
-        object
-            .get("status")
-            .and_then(|status| status.get(key))
-            .and_then(Value::as_str)
-    };
-    let reason = |text: &str| Reason::ALL.iter().copied().find(|reason| reason.as_str() == text);
-    let ended = status("endTime").and_then(time);
-    let uid = match text(object, "uid") {
-        "" => format!("{}/{}/{}", id.0, id.1, id.2),
-        uid => uid.to_owned(),
-    };
-    Meta {
-        uid: uid.into(),
-        generation: 1,
-        created: time(text(object, "creationTimestamp")).unwrap_or(now),
-        deleting: !text(object, "deletionTimestamp").is_empty(),
-        ended: ended.map(|at| (at, status("endReason").and_then(reason).unwrap_or(Reason::Withdrawn))),
-        received: annotation(object, RECEIVED).map_or_else(Received::new, |text| default_roles::read(&text)),
-    }
 }

@@ -1,0 +1,63 @@
+//! `catalog`: what the operator needs to be able to grant what a catalogue lists.
+
+use super::{Outcome, check, tell};
+use crate::api::PermissionCatalog;
+use crate::artifacts;
+use crate::policy::catalog;
+use anyhow::{Context as _, Result, bail};
+use clap::Subcommand;
+use kube::ResourceExt as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+/// Work with catalogues.
+#[derive(clap::Args)]
+pub struct Catalog {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Print the ClusterRole, with its binding, that the operator needs to grant what a catalogue lists.
+    ///
+    /// Exit codes: 0 it is printed, 1 the catalogue would be refused, 2 the command could not be run.
+    Rbac {
+        /// The catalogue, or `-` for standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+impl Catalog {
+    /// Does it.
+    pub fn run(self) -> Result<Outcome> {
+        let Verb::Rbac { file } = self.verb;
+        let mut stdout = anstream::stdout().lock();
+        let mut outcome = None;
+        for manifest in check::read(&[file])? {
+            let object = manifest.object.map_err(anyhow::Error::msg)?;
+            if object.get("kind").and_then(|kind| kind.as_str()) != Some("PermissionCatalog") {
+                continue;
+            }
+            let wire: PermissionCatalog = serde_json::from_value(object).context("the catalogue cannot be read")?;
+            let name = wire.name_any();
+            match catalog::parse(&name, &wire.spec) {
+                Ok(catalog) => {
+                    write!(stdout, "{}", artifacts::rights_for(&name, &catalog)?)?;
+                    outcome = outcome.or(Some(Outcome::Fine));
+                }
+                Err(violations) => {
+                    for violation in violations {
+                        tell(format_args!("catalogue `{name}`: {violation}"));
+                    }
+                    outcome = Some(Outcome::Refused);
+                }
+            }
+        }
+        match outcome {
+            Some(outcome) => Ok(outcome),
+            None => bail!("there is no PermissionCatalog in that file"),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! `roles`: listing, who holds one, copying, setting back, assigning. What writes can print what it would write instead.
+
+use super::ask;
+use super::cluster::{Cluster, Flags};
+use super::output::{self, Form, Table, shown};
+use super::write::Writing;
+use super::{Outcome, tell};
+use crate::api::{Employee, EmployeeState, LifecycleState, Role};
+use crate::policy::name::Folded;
+use crate::policy::{default_roles, employee, role};
+use anyhow::{Context as _, Result, bail};
+use clap::{Subcommand, ValueEnum};
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+use kube::core::ObjectMeta;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// Look after the roles of a tenant.
+///
+/// Exit codes: 0 it is done, 1 the cluster refuses it, 2 the command could not be run.
+#[derive(clap::Args)]
+pub struct Roles {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List roles.
+    List(List),
+    /// List whose primary role it is, whatever their state.
+    Holders(Holders),
+    /// Make a role with the permissions and the description of another one: Draft, without holders.
+    Copy(Copy),
+    /// Give a role the permissions that an out-of-the-box role has from the factory.
+    Reset(Reset),
+    /// Make it the primary role of employees.
+    Assign(Assign),
+}
+
+#[derive(clap::Args)]
+struct List {
+    /// Those whose name, name for people or description has this in it, whatever its case.
+    #[arg(long, value_name = "TEXT")]
+    search: Option<String>,
+    /// Those in that state.
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// Those of all tenants, if you may list them.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    all_namespaces: bool,
+    #[command(flatten)]
+    flags: Flags,
+    /// The form of the answer.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+/// A state of a role.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Draft,
+    Active,
+    Inactive,
+}
+
+#[derive(clap::Args)]
+struct Holders {
+    /// The role.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Also those who hold it as a secondary role.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    flags: Flags,
+    /// The form of the answer.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+#[derive(clap::Args)]
+struct Copy {
+    /// The role to copy.
+    #[arg(value_name = "FROM")]
+    from: String,
+    /// The new role.
+    #[arg(value_name = "NEW")]
+    new: String,
+    /// Its name for people.
+    #[arg(long, value_name = "TEXT")]
+    display_name: String,
+    #[command(flatten)]
+    writing: Writing,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(clap::Args)]
+struct Reset {
+    /// The role to set back.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The out-of-the-box role, such as `agent`.
+    #[arg(long, value_name = "ROLE")]
+    to: String,
+    #[command(flatten)]
+    writing: Writing,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(clap::Args)]
+struct Assign {
+    /// The role. It must be Active.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// The employees, by user name or by name.
+    #[arg(value_name = "USER", required = true)]
+    users: Vec<String>,
+    #[command(flatten)]
+    writing: Writing,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+impl Roles {
+    /// Does it.
+    pub async fn run(self) -> Result<Outcome> {
+        match self.verb {
+            Verb::List(list) => list.run().await,
+            Verb::Holders(holders) => holders.run().await,
+            Verb::Copy(copy) => copy.run().await,
+            Verb::Reset(reset) => reset.run().await,
+            Verb::Assign(assign) => assign.run().await,
+        }
+    }
+}
+
+impl List {
+    fn wanted(&self, role: &Role) -> bool {
+        let state = |state| match state {
+            State::Draft => LifecycleState::Draft,
+            State::Active => LifecycleState::Active,
+            State::Inactive => LifecycleState::Inactive,
+        };
+        let found = |text: &String| {
+            let text = Folded::new(text);
+            let within = |own: &str| Folded::new(own).as_str().contains(text.as_str());
+            let description = role.spec.description.as_deref().unwrap_or_default();
+            within(&role.name_any()) || within(&role.spec.display_name) || within(description)
+        };
+        self.state.is_none_or(|wanted| role.spec.state == state(wanted)) && self.search.as_ref().is_none_or(found)
+    }
+
+    async fn run(self) -> Result<Outcome> {
+        let cluster = self.flags.connect().await?;
+        let roles: Api<Role> = if self.all_namespaces {
+            Api::all(cluster.client)
+        } else {
+            Api::namespaced(cluster.client, &cluster.namespace)
+        };
+        let mut list = roles.list(&ListParams::default()).await?;
+        list.items.retain(|role| self.wanted(role));
+        let empty = list.items.is_empty();
+        let names = |list: &kube::core::ObjectList<Role>| list.iter().map(|role| named("role", role)).collect();
+        output::list(self.output, &list, |list, wide| vec![table(&list.items, wide)], names)?;
+        if empty {
+            tell("there are no such roles");
+        }
+        Ok(Outcome::Fine)
+    }
+}
+
+/// As kubectl names an object.
+fn named<K: kube::ResourceExt>(kind: &str, object: &K) -> String {
+    format!("{kind}.pimpernel.dev/{}", object.name_any())
+}
+
+fn table(roles: &[Role], wide: bool) -> Table {
+    let mut headings = vec!["TENANT", "NAME", "DISPLAY NAME", "STATE", "ASSIGNED", "READY"];
+    if wide {
+        headings.push("DESCRIPTION");
+    }
+    let mut table = Table::new(&headings);
+    for role in roles {
+        let status = role.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        let assigned = status
+            .assigned_users
+            .map(|count| (count.active + count.inactive).to_string());
+        let mut row = vec![
+            role.namespace().unwrap_or_default(),
+            role.name_any(),
+            role.spec.display_name.clone(),
+            format!("{:?}", role.spec.state),
+            assigned.unwrap_or_default(),
+            ready.map(|ready| format!("{:?}", ready.status)).unwrap_or_default(),
+        ];
+        if wide {
+            row.push(role.spec.description.clone().unwrap_or_default());
+        }
+        table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    table
+}
+
+/// Somebody who holds a role.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Holder {
+    employee: String,
+    username: String,
+    state: EmployeeState,
+    primary: bool,
+}
+
+impl Holders {
+    async fn run(self) -> Result<Outcome> {
+        let cluster = self.flags.connect().await?;
+        let employees: Api<Employee> = Api::namespaced(cluster.client, &cluster.namespace);
+        let selector = format!("spec.primaryRole={}", self.name);
+        let which = if self.all {
+            ListParams::default()
+        } else {
+            ListParams::default().fields(&selector)
+        };
+        let list = employees.list(&which).await?;
+        let holds = |employee: &&Employee| {
+            let secondary = employee.spec.secondary_roles.iter().any(|role| role.name == self.name);
+            employee.spec.primary_role == self.name || self.all && secondary
+        };
+        let holders: Vec<Holder> = list
+            .iter()
+            .filter(holds)
+            .map(|employee| Holder {
+                employee: employee.name_any(),
+                username: employee.spec.username.clone(),
+                state: employee.spec.state,
+                primary: employee.spec.primary_role == self.name,
+            })
+            .collect();
+        let table = |holders: &Vec<Holder>, _| {
+            let mut table = Table::new(&["EMPLOYEE", "USER", "STATE", "AS"]);
+            for holder in holders {
+                let kind = if holder.primary { "Primary" } else { "Secondary" };
+                table.row(&[&holder.employee, &holder.username, &format!("{:?}", holder.state), kind]);
+            }
+            vec![table]
+        };
+        let names = |holders: &Vec<Holder>| {
+            holders
+                .iter()
+                .map(|holder| format!("employee.pimpernel.dev/{}", holder.employee))
+                .collect()
+        };
+        output::list(self.output, &holders, table, names)?;
+        if holders.is_empty() {
+            tell(format_args!("nobody holds role `{}`", shown(&self.name)));
+        }
+        Ok(Outcome::Fine)
+    }
+}
+
+impl Copy {
+    async fn run(self) -> Result<Outcome> {
+        let cluster = self.flags.connect().await?;
+        let from = stored(&cluster, &self.from).await?;
+        let metadata = ObjectMeta {
+            name: Some(self.new.clone()),
+            namespace: Some(cluster.namespace.clone()),
+            ..ObjectMeta::default()
+        };
+        let copy = Role {
+            metadata,
+            spec: role::copied(&from.spec, &self.display_name),
+            status: None,
+        };
+        self.writing.create(&cluster, copy).await
+    }
+}
+
+async fn stored(cluster: &Cluster, name: &str) -> Result<Role> {
+    let roles: Api<Role> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    roles
+        .get(name)
+        .await
+        .with_context(|| format!("role `{name}` cannot be read"))
+}
+
+impl Reset {
+    async fn run(self) -> Result<Outcome> {
+        let cluster = self.flags.connect().await?;
+        let mut role = stored(&cluster, &self.name).await?;
+        let known = ask::of_cluster(&cluster, false).await?;
+        let tenant = known.directory.tenant(&known.namespace);
+        let tenant = tenant.with_context(|| format!("there is no tenant `{}`", known.namespace))?;
+        let Some(factory) = default_roles::from_factory(&self.to, tenant, &known.directory) else {
+            bail!(
+                "no application of tenant `{}` brings a role `{}`",
+                known.namespace,
+                self.to
+            );
+        };
+        let lines = |role: &crate::api::RoleSpec| -> BTreeSet<String> {
+            let line = |grant: &crate::api::Grant| {
+                let switch = ["use".to_owned()];
+                let actions = if grant.actions.is_empty() {
+                    switch.to_vec()
+                } else {
+                    grant.actions.clone()
+                };
+                let id = |action| format!("{}/{}:{action}", grant.application, grant.permission);
+                actions.into_iter().map(id).collect::<Vec<_>>()
+            };
+            role.permissions.iter().flat_map(line).collect()
+        };
+        let (before, after) = (lines(&role.spec), lines(&factory));
+        for action in before
+            .union(&after)
+            .filter(|action| before.contains(*action) != after.contains(*action))
+        {
+            tell(format_args!(
+                "{} {}",
+                if after.contains(action) { '+' } else { '-' },
+                shown(action)
+            ));
+        }
+        if before == after {
+            tell(format_args!("role `{}` has these permissions already", self.name));
+        }
+        role.spec.permissions = factory.permissions;
+        self.writing.update(&cluster, role).await
+    }
+}
+
+impl Assign {
+    async fn run(self) -> Result<Outcome> {
+        let cluster = self.flags.connect().await?;
+        let role = stored(&cluster, &self.name).await?;
+        if role.spec.state != LifecycleState::Active {
+            bail!(
+                "role `{}` is `{:?}`, and only an Active role is assigned: activate it first",
+                self.name,
+                role.spec.state
+            );
+        }
+        let employees: Api<Employee> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+        let list = employees
+            .list(&ListParams::default())
+            .await
+            .context("the employees cannot be read")?;
+        let mut found = vec![];
+        for user in &self.users {
+            let is = |employee: &&Employee| {
+                Folded::new(&employee.spec.username) == Folded::new(user) || employee.name_any() == *user
+            };
+            let employee = list.iter().find(is);
+            found.push(employee.with_context(|| {
+                format!(
+                    "tenant `{}` has no employee `{user}`: nobody was assigned",
+                    cluster.namespace
+                )
+            })?);
+        }
+        let mut outcome = Outcome::Fine;
+        for employee in found {
+            let mut employee = employee.clone();
+            employee.spec = employee::assigned(&employee.spec, &self.name);
+            if self.writing.update(&cluster, employee).await? != Outcome::Fine {
+                outcome = Outcome::Refused;
+            }
+        }
+        Ok(outcome)
+    }
+}

@@ -1,0 +1,71 @@
+//! `tenants`: those there are, and how they stand.
+
+use super::cluster::Access;
+use super::output::{self, Form, Table};
+use super::{Outcome, tell};
+use crate::api::Tenant;
+use anyhow::Result;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+use kube::core::ObjectList;
+
+/// List tenants, if you may list them all.
+///
+/// Exit codes: 0 they are listed, 1 the cluster does not show them to you, 2 the command could not be run.
+#[derive(clap::Args)]
+pub struct Tenants {
+    /// Those directly below that one.
+    #[arg(long, value_name = "TENANT")]
+    child_of: Option<String>,
+    #[command(flatten)]
+    access: Access,
+    /// The form of the answer.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Form,
+}
+
+impl Tenants {
+    /// Lists them.
+    pub async fn run(self) -> Result<Outcome> {
+        let tenants: Api<Tenant> = Api::all(self.access.connect().await?.client);
+        let which = match &self.child_of {
+            Some(parent) => ListParams::default().fields(&format!("spec.parent={parent}")),
+            None => ListParams::default(),
+        };
+        let list = tenants.list(&which).await?;
+        let names = |list: &ObjectList<Tenant>| {
+            let name = |tenant: &Tenant| format!("tenant.pimpernel.dev/{}", tenant.name_any());
+            list.iter().map(name).collect()
+        };
+        output::list(self.output, &list, |list, wide| vec![table(list, wide)], names)?;
+        if list.items.is_empty() {
+            tell("there are no such tenants");
+        }
+        Ok(Outcome::Fine)
+    }
+}
+
+fn table(list: &ObjectList<Tenant>, wide: bool) -> Table {
+    let mut headings = vec!["NAME", "DISPLAY NAME", "TYPE", "PARENT", "STATE", "READY"];
+    if wide {
+        headings.push("APPLICATIONS");
+    }
+    let mut table = Table::new(&headings);
+    for tenant in list {
+        let status = tenant.status.clone().unwrap_or_default();
+        let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
+        let mut row = vec![
+            tenant.name_any(),
+            tenant.spec.display_name.clone(),
+            format!("{:?}", tenant.spec.type_),
+            tenant.spec.parent.clone().unwrap_or_default(),
+            format!("{:?}", tenant.spec.state),
+            ready.map(|ready| format!("{:?}", ready.status)).unwrap_or_default(),
+        ];
+        if wide {
+            row.push(tenant.spec.applications.join(","));
+        }
+        table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+    table
+}

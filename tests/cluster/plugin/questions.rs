@@ -1,0 +1,188 @@
+//! What people ask about permissions, and what they do about roles: as the people they are.
+
+use super::{Person, Said};
+use crate::common::cast::{CHAUVELIN, STRANGER, Stage};
+use crate::common::{PATIENCE, World};
+use anyhow::{Result, ensure};
+use std::time::Instant;
+
+const ARMAND: &str = "armand@lsp-paris.example";
+/// Who may see all that the answers depend on, and write roles and employees.
+const CLERK: &str = "{displayName: Clerk of Rolls, state: Active, permissions: [
+    {application: admin, permission: admin-account-settings, actions: [View]},
+    {application: admin, permission: role-management, actions: [Create, Edit]},
+    {application: admin, permission: employees, actions: [Edit]},
+    {application: acd, permission: skills, actions: [Edit]}]}";
+
+fn said(said: &Said, code: i32, words: &[&str]) -> Result<()> {
+    let all = format!("{}{}", said.stdout, said.stderr);
+    let flat = all.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(said.code == code, "code {}: {all}", said.code);
+    for word in words {
+        ensure!(flat.contains(word), "no `{word}` in\n{all}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e8_r10_r11_r14_r15_people_ask_about_permissions_and_look_after_roles() -> Result<()> {
+    let stage = Stage::set(World::start().await?).await?;
+    let idle =
+        "{displayName: Idler, state: Active, permissions: [{application: acd, permission: skills, actions: [Assign]}]}";
+    for (which, spec) in [
+        ("Role lsp-paris/rolls", CLERK),
+        ("Role lsp-paris/idler", idle),
+        (
+            "Employee lsp-paris/just",
+            &format!("{{username: {ARMAND}, state: Active, primaryRole: rolls}}"),
+        ),
+        (
+            "Employee lsp-paris/brogard",
+            "{username: brogard@lsp-paris.example, state: Active, primaryRole: idler}",
+        ),
+    ] {
+        stage.given(which, spec).await?;
+    }
+    let armand = Person::new(&stage.world, ARMAND)?;
+    let began = Instant::now();
+    while armand.runs("pimpernel roles list -n lsp-paris")?.code != 0 {
+        ensure!(began.elapsed() < PATIENCE, "she may not list roles");
+    }
+    questions(&armand)?;
+    looking_after_roles(&armand)?;
+    let stranger = Person::new(&stage.world, STRANGER)?;
+    let words = [
+        "does not show you its objects of kind Tenant in `lsp-paris`",
+        "forbidden",
+    ];
+    said(
+        &stranger.runs("pimpernel explain employee armand -n lsp-paris")?,
+        1,
+        &words,
+    )
+}
+
+fn questions(armand: &Person<'_>) -> Result<()> {
+    let asks = |words: &str| armand.runs(&format!("pimpernel {words} -n lsp-paris"));
+    let words = [
+        "acd/skills:Edit role team-lead",
+        "acd/skills:View role team-lead, implied by acd/skills:Edit",
+        "admin/api-access:use everybody has it",
+    ];
+    said(&asks(&format!("explain employee {CHAUVELIN}"))?, 0, &words)?;
+    said(
+        &asks("explain employee armand -o wide")?,
+        0,
+        &["edit skills.acd.apps.pimpernel.dev"],
+    )?;
+    said(
+        &asks("explain employee nobody")?,
+        2,
+        &["tenant `lsp-paris` has no employee `nobody`"],
+    )?;
+    let words = [
+        "acd/skills:View implied by acd/skills:Assign",
+        "acd/skills:Assign RequirementMissing: `acd/skills:Assign` has no effect without `admin/employees:View`",
+    ];
+    said(&asks("explain role idler")?, 0, &words)?;
+    said(
+        &asks("explain permission acd/skills")?,
+        0,
+        &[
+            "acd/skills:Edit acd/skills:View administrator,manager",
+            "acd/skills:Assign acd/skills:View admin/employees:View",
+        ],
+    )?;
+    said(&asks("explain permission acd/skils")?, 2, &["did you mean `skills`?"])?;
+    said(
+        &asks("who-can Edit acd/skills")?,
+        0,
+        &[&format!("lsp-paris armand {CHAUVELIN} role team-lead"), "role rolls"],
+    )?;
+    said(
+        &asks("who-can Delete admin/employees")?,
+        1,
+        &["nobody may do `admin/employees:Delete`"],
+    )?;
+    said(
+        &asks(&format!("why-not {CHAUVELIN} Edit acd/skills"))?,
+        0,
+        &["may do", "role team-lead"],
+    )?;
+    said(
+        &asks("why-not brogard Assign acd/skills")?,
+        1,
+        &["may not do", "RequirementMissing: role `idler`"],
+    )?;
+    said(
+        &asks("why-not brogard Edit acd/skills")?,
+        1,
+        &["none of her roles grants `acd/skills:Edit`; these grant it: `rolls`, `team-lead`"],
+    )
+}
+
+fn looking_after_roles(armand: &Person<'_>) -> Result<()> {
+    let asks = |words: &str| armand.runs(&format!("pimpernel roles {words} -n lsp-paris"));
+    said(
+        &asks("list --search ROLLS")?,
+        0,
+        &["lsp-paris rolls Clerk of Rolls Active"],
+    )?;
+    said(&asks("list --state draft")?, 0, &["there are no such roles"])?;
+    let names = asks("list -o name")?;
+    ensure!(
+        names.stdout.lines().any(|line| line == "role.pimpernel.dev/idler"),
+        "{}",
+        names.stdout
+    );
+    said(
+        &asks("holders idler")?,
+        0,
+        &["brogard brogard@lsp-paris.example Active Primary"],
+    )?;
+
+    let copy = "copy idler deputy --display-name Deputy";
+    let printed = asks(&format!("{copy} --dry-run client -o yaml"))?;
+    said(&printed, 0, &["displayName: Deputy", "state: Draft"])?;
+    ensure!(
+        !printed.stdout.contains("uid") && !printed.stdout.contains("status"),
+        "{}",
+        printed.stdout
+    );
+    said(&asks("list --search deputy")?, 0, &["there are no such roles"])?;
+    // What she copies she must have herself (R16).
+    let copied = asks("copy team-lead deputy --display-name Deputy")?;
+    said(&copied, 1, &["`acd/dashboard-queue-counter:use`"])?;
+    said(&asks("list --search deputy")?, 0, &["there are no such roles"])?;
+
+    said(
+        &asks("reset rolls --to nothing")?,
+        2,
+        &["no application of tenant `lsp-paris` brings a role `nothing`"],
+    )?;
+    let reset = asks("reset idler --to agent --dry-run client -o yaml")?;
+    said(
+        &reset,
+        0,
+        &[
+            "- acd/skills:Assign",
+            "+ admin/can-view-client-info:use",
+            "permission: can-view-client-info",
+        ],
+    )?;
+
+    said(&asks("assign team-lead brogard")?, 1, &["role `team-lead` gives"])?;
+    let printed = asks("assign team-lead brogard@lsp-paris.example --dry-run client -o yaml")?;
+    said(&printed, 0, &["primaryRole: team-lead"])?;
+    let admin = armand.runs_with(
+        armand.world.plane().admin(),
+        "pimpernel roles assign team-lead brogard -n lsp-paris",
+    )?;
+    said(&admin, 0, &["employee.pimpernel.dev/brogard updated"])?;
+    said(
+        &asks("holders team-lead")?,
+        0,
+        &["brogard brogard@lsp-paris.example Active Primary"],
+    )?;
+    said(&asks("holders idler")?, 0, &["nobody holds role `idler`"])
+}
