@@ -54,7 +54,7 @@ async fn check_beside_a_cluster_counts_on_what_is_there_and_writes_nothing() -> 
     )?;
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     ensure!(
-        output.status.code() == Some(2) && stderr.contains("the cluster does not show its objects of kind"),
+        output.status.code() == Some(2) && stderr.contains("the cluster does not show you its objects of kind"),
         "{stderr}"
     );
     Ok(())
