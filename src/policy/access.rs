@@ -19,6 +19,15 @@ pub struct Line {
     pub actions: Vec<String>,
 }
 
+impl Line {
+    /// The actions that it lists; a switch need not list its only one.
+    fn listed(&self) -> impl Iterator<Item = Action> {
+        let switch = self.actions.is_empty().then_some(USE);
+        let names = self.actions.iter().map(String::as_str).chain(switch);
+        names.map(|name| Action::new(&self.application, &self.permission, name))
+    }
+}
+
 /// What the lines of a role come to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Granted {
@@ -68,14 +77,7 @@ fn settle(granted: &mut Granted, tenant: &Tenant, directory: &Directory) {
 impl Granted {
     /// Says of every action of the line why it has no effect.
     fn idle(&mut self, line: &Line, reason: Reason, message: &str) {
-        let switch = [USE.to_owned()];
-        let names = if line.actions.is_empty() {
-            &switch[..]
-        } else {
-            &line.actions
-        };
-        for name in names {
-            let action = Action::new(&line.application, &line.permission, name);
+        for action in line.listed() {
             self.without_effect.insert(action, (reason, message.to_owned()));
         }
     }
@@ -231,14 +233,7 @@ pub struct Stored {
 pub fn stored(lines: &[Line], directory: &Directory) -> Stored {
     let mut stored = Stored::default();
     for line in lines {
-        let switch = [USE.to_owned()];
-        let names = if line.actions.is_empty() {
-            &switch[..]
-        } else {
-            &line.actions
-        };
-        for name in names {
-            let action = Action::new(&line.application, &line.permission, name);
+        for action in line.listed() {
             if directory.action(&action).is_some() {
                 stored.actions.insert(action);
             } else {

@@ -2,7 +2,7 @@
 //! platform team gives it by mistake. What others try is in the modules of what they try it on.
 
 use crate::common::cast::{DEWHURST, MARGUERITE, PERCY, Stage};
-use crate::common::rest::{Answer, object};
+use crate::common::rest::{object, refused};
 use crate::common::session::Session;
 use crate::common::{SESSIONS, World};
 use anyhow::{Context, Result, ensure};
@@ -13,16 +13,6 @@ mod restored;
 
 const EMPLOYEES: &str = "employees.pimpernel.dev";
 const PARIS: &str = "Tenant lsp-paris/lsp-paris";
-
-fn refused(what: &str, answer: &Answer, says: &str) -> Result<()> {
-    ensure!(!answer.granted(), "{what}: it was admitted");
-    ensure!(
-        answer.message().contains(says),
-        "{what}: not «{says}», but: {}",
-        answer.message()
-    );
-    Ok(())
-}
 
 fn employee(name: &str, username: &str, rest: &str) -> Value {
     object(

@@ -2,7 +2,7 @@
 //! the administrator, whom RBAC stops nowhere.
 
 use crate::common::cast::{MARGUERITE, STRANGER, Stage};
-use crate::common::rest::{Answer, object};
+use crate::common::rest::{object, refused};
 use crate::common::{SESSIONS, World};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -12,16 +12,6 @@ mod of_sessions;
 
 const ROLE: &str = "rbac.Role lsp-paris/pimpernel:role:team-lead";
 const BINDING: &str = "rbac.RoleBinding lsp-paris/pimpernel:role:team-lead:b";
-
-fn refused(what: &str, answer: &Answer, says: &str) -> Result<()> {
-    ensure!(!answer.granted(), "{what}: it was admitted");
-    ensure!(
-        answer.message().contains(says),
-        "{what}: not «{says}», but: {}",
-        answer.message()
-    );
-    Ok(())
-}
 
 fn rbac(kind: &str, name: &str, labels: &Value, rest: &Value) -> Value {
     let mut object = json!({

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 use kube::Client;
@@ -267,6 +267,17 @@ impl Caller {
         .await
         .with_context(|| format!("{which} was not judged"))
     }
+}
+
+/// That a request was refused in those words.
+pub fn refused(what: &str, answer: &Answer, says: &str) -> Result<()> {
+    ensure!(!answer.granted(), "{what}: it was admitted");
+    ensure!(
+        answer.message().contains(says),
+        "{what}: not «{says}», but: {}",
+        answer.message()
+    );
+    Ok(())
 }
 
 /// An object from its kind, namespace and name, such as `Role lsp/administrator`, and its spec in YAML or JSON.
