@@ -136,6 +136,7 @@ fn v9_each_example_of_a_refusal_about_an_object_is_refused_for_the_reason_in_its
     // These need a writer, a deletion, or a session that is stopped.
     let about_the_writer = [
         "exceeds-ceiling",
+        "may-not-adopt",
         "own-employee",
         "not-an-approver",
         "not-the-impersonator",

@@ -9,6 +9,8 @@ mod specs;
 #[path = "policy/world.rs"]
 mod world;
 
+#[path = "policy/adopting.rs"]
+mod adopting;
 #[path = "policy/applications.rs"]
 mod applications;
 #[path = "policy/beginning.rs"]

@@ -13,7 +13,7 @@ use pimpernel::policy::default_roles::Received;
 use pimpernel::policy::history::Employees;
 use pimpernel::policy::{Change, Directory, Entry, Meta, Name, Settings, catalog, role, tenant};
 use pimpernel::telemetry::Metrics;
-use pimpernel::webhook::configuration::{BOUNDED_PATH, PATH};
+use pimpernel::webhook::configuration::{ADOPTION_PATH, BOUNDED_PATH, PATH};
 use pimpernel::webhook::review::{Reviewer, router};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -209,16 +209,41 @@ async fn r16_the_same_role_is_judged_by_the_door_through_which_its_writer_comes(
     assert_eq!(bounded["status"]["details"]["causes"][0]["reason"], "ExceedsCeiling");
 }
 
-#[tokio::test]
-async fn t8_a_deletion_is_judged_by_what_is_stored() {
-    let mut directory = paris();
+/// LSP Lyon is there as well.
+fn lyon(mut directory: Directory, parent: &str) -> Directory {
     let name = Name::tenant("lsp-lyon");
-    let wire: TenantSpec = spec(json!({"displayName": "Lyon", "type": "Customer", "parent": "lsp-paris"}));
+    let wire: TenantSpec = spec(json!({"displayName": "Lyon", "type": "Customer", "parent": parent}));
     let entry = Entry {
         meta: meta("lyon"),
         spec: tenant::parse(&name, &wire, &settings()),
     };
     directory.fold(Change::Tenant(name, Some(entry)));
+    directory
+}
+
+#[tokio::test]
+async fn t2_the_same_tenant_is_judged_by_the_door_through_which_its_writer_comes() {
+    let object = json!({"apiVersion": "pimpernel.dev/v1alpha1", "kind": "Tenant",
+        "metadata": {"name": "lsp", "namespace": "lsp"}, "spec": {"displayName": "Mine", "type": "Provider"}});
+    let mut asked = review("Tenant", "CREATE", (object, Value::Null));
+    asked["request"]["name"] = json!("lsp");
+    asked["request"]["namespace"] = json!("lsp");
+    let directory = lyon(paris(), "lsp");
+    let free = ask(webhook(Some(directory.clone())).await, PATH, &asked).await;
+    assert_eq!(free["allowed"], true);
+    let answer = ask(webhook(Some(directory)).await, ADOPTION_PATH, &asked).await;
+    assert_eq!(
+        (&answer["allowed"], &answer["status"]["code"]),
+        (&json!(false), &json!(403))
+    );
+    assert_eq!(answer["status"]["details"]["causes"][0]["reason"], "MayNotAdopt");
+    let unnamed = ask(webhook(Some(paris())).await, ADOPTION_PATH, &asked).await;
+    assert_eq!(unnamed["allowed"], true);
+}
+
+#[tokio::test]
+async fn t8_a_deletion_is_judged_by_what_is_stored() {
+    let directory = lyon(paris(), "lsp-paris");
     let old = json!({"apiVersion": "pimpernel.dev/v1alpha1", "kind": "Tenant",
         "metadata": {"name": "lsp-paris", "namespace": "lsp-paris"}, "spec": {"displayName": "LSP Paris", "type": "Provider"}});
     let mut asked = review("Tenant", "DELETE", (Value::Null, old));

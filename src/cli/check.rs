@@ -27,7 +27,10 @@ use std::path::PathBuf;
 
 /// What `check` does not judge: it has no writer and deletes nothing.
 const NOT_JUDGED: [(&str, &str); 9] = [
-    ("T2", "whether the writer may name the parent (verb `adopt`)"),
+    (
+        "T2",
+        "whether the writer may name the parent, or create the one that tenants name (verb `adopt`)",
+    ),
     ("T7", "which fields of a tenant the writer may change"),
     ("T8, R8", "deletions"),
     (

@@ -74,6 +74,16 @@ pub fn admit(request: &Request, directory: &Directory, now: Timestamp) -> Answer
     answer
 }
 
+/// Judges a request, by a writer who may not adopt tenants wherever they are, as far as that goes (T2).
+pub fn adopt(request: &Request, directory: &Directory) -> Answer {
+    let created = matches!(&request.subject, Subject::Tenant(change) if change.old.is_none() && change.new.is_some());
+    let violations = created.then(|| tenant::adoption(&request.name, directory));
+    Answer {
+        violations: violations.unwrap_or_default(),
+        ..Answer::default()
+    }
+}
+
 /// The rules about the writer, which the reconciler cannot know.
 fn about_writer(request: &Request, directory: &Directory, now: Timestamp) -> Violations {
     match &request.subject {

@@ -190,6 +190,26 @@ fn arrows(path: &[Arc<str>]) -> String {
         .join(" → ")
 }
 
+/// T2: a tenant that others name as their parent takes them over by being created, for its people may then enter them. A
+/// right in its own namespace is no leave for that, since whoever has a namespace anew may have any right there: asked are
+/// writers who may not adopt wherever they like. Whose the children are is not told to them.
+pub fn adoption(name: &Name, directory: &Directory) -> Violations {
+    let children = directory.children(&name.name).count();
+    if children == 0 {
+        return vec![];
+    }
+    let waiting = if children == 1 {
+        "one tenant names".to_owned()
+    } else {
+        format!("{children} tenants name")
+    };
+    let message = format!(
+        "{waiting} `{}` as parent already, and creating it takes over what names it: that needs verb `adopt` on tenants in all namespaces, so ask the platform team to create it",
+        name.name
+    );
+    vec![Violation::whole(Reason::MayNotAdopt, "metadata.name", message)]
+}
+
 /// T8: a tenant with children cannot be deleted. That it is not Active is an admission policy's to say.
 pub fn deletion(name: &Name, directory: &Directory) -> Violations {
     let children: Vec<&str> = directory.children(&name.name).map(|child| &*child.name).collect();

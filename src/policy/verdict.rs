@@ -94,6 +94,8 @@ reasons! {
     ParentCycle: Refusal = "T2",
     /// There are more than eight levels of tenants.
     HierarchyTooDeep: Refusal = "T2",
+    /// Existing tenants name the new one as their parent, and its writer may not take them over.
+    MayNotAdopt: Refusal = "T2",
     /// The trial, window or another instant is impossible.
     InvalidTime: Refusal = "E10, I8",
     /// The state cannot be reached from the present one.

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 pub const PATH: &str = "/validate";
 /// The path under which reviews are answered of all other writers.
 pub const BOUNDED_PATH: &str = "/validate/bounded";
+/// The path under which is answered whether somebody may create a tenant who may not adopt any (T2).
+pub const ADOPTION_PATH: &str = "/validate/adoption";
 /// The path under which is answered what an object has to carry for its history.
 pub const HISTORY_PATH: &str = "/history";
 /// The name of the configurations.
@@ -15,6 +17,9 @@ pub const NAME: &str = "pimpernel";
 
 /// Whether the writer may hand out what she has not. Catalogues are in no namespace, and hand out nothing by themselves.
 const MAY_ESCALATE: &str = "(!has(request.namespace) || authorizer.group('pimpernel.dev').resource('roles').namespace(request.namespace).check('escalate').allowed())";
+
+/// Whether the writer may take over tenants, wherever they are.
+const MAY_ADOPT: &str = "authorizer.group('pimpernel.dev').resource('tenants').check('adopt').allowed()";
 
 /// The configuration that sends reviews to `url`. The operator's own writes are left out; so are, for deletions, the
 /// controllers of the cluster, whose work must never wait for us.
@@ -25,7 +30,8 @@ pub fn configuration(url: &str, operator: &str) -> Value {
         "{writers} && !request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && request.userInfo.username != 'system:kube-controller-manager'"
     );
     let (free, bounded) = (format!("{url}{PATH}"), format!("{url}{BOUNDED_PATH}"));
-    let not_escalating = format!("!{MAY_ESCALATE}");
+    let adoption = format!("{url}{ADOPTION_PATH}");
+    let (not_escalating, not_adopting) = (format!("!{MAY_ESCALATE}"), format!("!{MAY_ADOPT}"));
     let written = ["CREATE", "UPDATE"];
     let all = DECLARED;
     let webhooks = [
@@ -36,6 +42,13 @@ pub fn configuration(url: &str, operator: &str) -> Value {
             &bounded,
             "Fail",
             &[&writers, &not_escalating],
+        ),
+        entry(
+            "adoptions",
+            (&["CREATE"], &["tenants"]),
+            &adoption,
+            "Fail",
+            &[&writers, &not_adopting],
         ),
         entry(
             "deletions",

@@ -3,11 +3,11 @@
 //! that is wrong by now (the reconciler judges again and gives it no effect). While its memory is not complete it refuses
 //! everything. It asks nobody: no request leaves the handler.
 
-use super::configuration::{BOUNDED_PATH, HISTORY_PATH, PATH};
+use super::configuration::{ADOPTION_PATH, BOUNDED_PATH, HISTORY_PATH, PATH};
 use super::outbox;
 use crate::controllers::clock::ServerClock;
 use crate::controllers::witness::Witness;
-use crate::policy::admission::{Answer, Request, admit};
+use crate::policy::admission::{Answer, Request, admit, adopt};
 use crate::policy::default_roles::Received;
 use crate::policy::history::{Deletion, outbox::author, outbox::counts};
 use crate::policy::ordering::ANNOTATION;
@@ -60,6 +60,8 @@ enum Question {
     Free,
     /// The same of anybody else.
     Bounded,
+    /// Whether somebody may create this who may not adopt what it would take over.
+    Adoption,
     /// What the object has to carry, so that the change is not lost.
     History,
 }
@@ -71,6 +73,10 @@ pub fn router(reviewer: Reviewer) -> Router {
         .route(
             BOUNDED_PATH,
             post(|state, request| handle(state, request, Question::Bounded)),
+        )
+        .route(
+            ADOPTION_PATH,
+            post(|state, request| handle(state, request, Question::Adoption)),
         )
         .route(
             HISTORY_PATH,
@@ -107,7 +113,7 @@ fn judge(body: &[u8], asked: Question, reviewer: &Reviewer) -> Response {
     let kind = Kind::of(&request.kind.kind);
     let (response, verdict) = match kind {
         Some(kind) if asked == Question::History => outbox::answer(&request, kind, reviewer),
-        _ => answer(&request, kind, asked == Question::Bounded, reviewer),
+        _ => answer(&request, kind, asked, reviewer),
     };
     if let Some(kind) = kind {
         reviewer.metrics.reviewed(kind, verdict, began.elapsed());
@@ -118,14 +124,15 @@ fn judge(body: &[u8], asked: Question, reviewer: &Reviewer) -> Response {
 fn answer(
     request: &AdmissionRequest<DynamicObject>,
     kind: Option<Kind>,
-    bounded: bool,
+    asked: Question,
     reviewer: &Reviewer,
 ) -> (AdmissionResponse, Verdict) {
     let mut response = AdmissionResponse::from(request);
     let (Some(directory), Some(now)) = ((reviewer.directory)(), reviewer.clock.now()) else {
         return not_ready(response, request);
     };
-    let answer = match kind.map(|kind| question(request, kind, bounded)) {
+    let answer = match kind.map(|kind| question(request, kind, asked == Question::Bounded)) {
+        Some(Ok(question)) if asked == Question::Adoption => adopt(&question, &directory),
         Some(Ok(question)) => admit(&question, &directory, now),
         Some(Err(violation)) => Answer {
             violations: vec![violation],
@@ -203,6 +210,7 @@ fn concerns_writer(reason: Reason) -> bool {
             | Reason::NotTheImpersonator
             | Reason::NotAnApprover
             | Reason::ExceedsCeiling
+            | Reason::MayNotAdopt
             | Reason::OwnEmployee
     )
 }

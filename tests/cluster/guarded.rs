@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 #[path = "guarded/of_sessions.rs"]
 mod of_sessions;
+#[path = "guarded/taken_over.rs"]
+mod taken_over;
 
 const ROLE: &str = "rbac.Role lsp-paris/pimpernel:role:team-lead";
 const BINDING: &str = "rbac.RoleBinding lsp-paris/pimpernel:role:team-lead:b";
