@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 LAUNCHER := $(RELEASE)/pimpernel-launcher
 OPERATOR := $(RELEASE)/pimpernel-operator
 
@@ -27,6 +28,7 @@ test: ## runs all checks and all tests, the last ones against a real control pla
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(CARGO) test --no-default-features --locked
 	$(CARGO) build --workspace --bins --locked
+	@$(DEBUG)/pimpernel-launcher helms >/dev/null
 	$(CARGO) test --workspace --locked
 
 .PHONY: bench

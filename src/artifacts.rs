@@ -1,16 +1,18 @@
 //! What in the repository is generated from the code: the definitions under `crds/`, the rights of the operator under
-//! `rbac/`, and the table of reasons under `docs/`. The generator writes these files, a test compares them byte for byte.
+//! `rbac/`, what the chart reads, and the table of reasons under `docs/`. The generator writes these files, a test compares them byte for byte.
 
 use crate::api::{self, PermissionCatalog};
 use crate::policy::catalog::{self, Catalog};
 use crate::policy::children::Rule;
 use crate::policy::verdict::{Class, Reason};
+use crate::webhook::configuration;
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+pub mod chart;
 pub mod rules;
 
 /// The user name, or in a cluster the ServiceAccount, under which the operator runs.
@@ -19,6 +21,16 @@ pub const OPERATOR: &str = "pimpernel-operator";
 pub const OPERATOR_NAMESPACE: &str = "pimpernel-system";
 /// The namespace of the sessions' accounts.
 pub const SESSIONS_NAMESPACE: &str = "pimpernel-sessions";
+
+/// The folders in which every file is generated.
+pub const GENERATED: [&str; 6] = [
+    "crds",
+    "rbac",
+    "charts/pimpernel/files/crds",
+    "charts/pimpernel/files/policies",
+    "charts/pimpernel/files/rbac",
+    "charts/pimpernel/files/webhooks",
+];
 
 /// The catalogues that come with Pimpernel, by file name.
 pub const CATALOGS: &[(&str, &str)] = &[
@@ -59,7 +71,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
         let text = yaml(&path, &[crd])?;
         files.insert(path, text);
     }
-    files.insert("rbac/operator.yaml".to_owned(), operator()?);
+    files.insert("rbac/operator.yaml".to_owned(), operator(Registrar::Operator)?);
     for (name, text) in CATALOGS {
         files.insert(
             format!("rbac/catalog-{name}.yaml"),
@@ -67,6 +79,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
         );
     }
     files.insert("rbac/catalog-readers.yaml".to_owned(), readers()?);
+    files.extend(chart::files(&files)?);
     files.insert("docs/reasons.md".to_owned(), reasons());
     files.insert("docs/rules.md".to_owned(), rules::page());
     Ok(files)
@@ -112,9 +125,16 @@ fn yaml<T: Serialize>(path: &str, documents: &[T]) -> Result<String, Error> {
     Ok(documents.join("---\n"))
 }
 
+/// Who tells the API server of webhook and policies: it takes rights.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Registrar {
+    Operator,
+    Chart,
+}
+
 /// What the operator needs besides what catalogues can grant. It grants the first rules to impersonators and sessions,
 /// so it must hold them itself.
-fn everywhere() -> Vec<Rule> {
+fn everywhere(registrar: Registrar) -> Vec<Rule> {
     let read = ["get", "list", "watch"];
     let kinds = api::DECLARED;
     let mut rules = vec![Rule::new(
@@ -140,17 +160,30 @@ fn everywhere() -> Vec<Rule> {
     let definitions = |rule: Rule, kind: &&str| rule.only(&format!("{kind}.{}", api::GROUP));
     let definition = Rule::new("apiextensions.k8s.io", "customresourcedefinitions", &["get"]);
     rules.push(kinds.iter().fold(definition, definitions));
-    let admission = [
-        "mutatingwebhookconfigurations",
-        "validatingwebhookconfigurations",
-        "validatingadmissionpolicies",
-        "validatingadmissionpolicybindings",
-    ];
-    rules.extend(admission.map(|kind| Rule::new("admissionregistration.k8s.io", kind, &["create", "get", "patch"])));
+    rules.extend(admission(registrar));
     crate::policy::children::merged(rules)
 }
 
-fn operator() -> Result<String, Error> {
+fn admission(registrar: Registrar) -> Vec<Rule> {
+    let group = "admissionregistration.k8s.io";
+    let webhooks = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+    let policies = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
+    match registrar {
+        Registrar::Operator => {
+            let kinds = webhooks.into_iter().chain(policies);
+            kinds
+                .map(|kind| Rule::new(group, kind, &["create", "get", "patch"]))
+                .collect()
+        }
+        // To say whom to trust, in what the chart has made.
+        Registrar::Chart => {
+            let rules = webhooks.map(|kind| Rule::new(group, kind, &["get", "patch"]).only(configuration::NAME));
+            rules.into()
+        }
+    }
+}
+
+fn operator(registrar: Registrar) -> Result<String, Error> {
     let path = "rbac/operator.yaml";
     let write = ["create", "delete", "get", "list", "patch", "watch"];
     let sessions = [
@@ -162,7 +195,7 @@ fn operator() -> Result<String, Error> {
         Rule::new("", "secrets", &["create", "get", "list", "update", "watch"]),
         Rule::new("coordination.k8s.io", "leases", &["create", "get", "update"]),
     ];
-    let mut text = yaml(path, &[cluster_role(OPERATOR, &everywhere())])?
+    let mut text = yaml(path, &[cluster_role(OPERATOR, &everywhere(registrar))])?
         + "---\n"
         + &yaml(path, &[cluster_binding(OPERATOR, user())])?;
     for (namespace, rules) in [(SESSIONS_NAMESPACE, &sessions[..]), (OPERATOR_NAMESPACE, &own[..])] {

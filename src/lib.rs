@@ -30,5 +30,4 @@ pub mod operator;
 pub mod policy;
 #[cfg(feature = "operator")]
 pub mod telemetry;
-#[cfg(feature = "operator")]
 pub mod webhook;

@@ -10,11 +10,8 @@ use crate::health::{self, Gate, Readiness};
 use crate::policy::Settings;
 use crate::policy::history::Employees;
 use crate::telemetry::{self, LogFormat, Metrics};
-use crate::webhook::review::{Reviewer, router};
-use crate::webhook::{certificates, configuration, registration, tls};
 use anyhow::{Context as _, Result, bail};
-use clap::{Parser, Subcommand};
-use jiff::SignedDuration;
+use clap::{Parser, Subcommand, ValueEnum};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, PostParams};
 use kube::client::ClientBuilder;
@@ -26,8 +23,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How often the webhook's registration is compared with what it should be.
-const REGISTRATION: SignedDuration = SignedDuration::from_secs(30);
+mod serving;
+
 /// How often the node's clock is compared with the API server's.
 const SKEW: Duration = Duration::from_secs(30);
 /// How long work that is under way may take after the operator was told to stop.
@@ -53,6 +50,10 @@ struct Run {
     /// admission policies. Absent: no webhook.
     #[arg(long)]
     webhook_url: Option<String>,
+    /// Who tells the API server of webhook and admission policies. `chart`: a Helm chart has; the operator adds whom to
+    /// trust, and makes and changes nothing else.
+    #[arg(long, default_value = "operator", requires_if("chart", "webhook_url"))]
+    registered_by: Registrar,
     /// Where the webhook listens.
     #[arg(long, default_value = "127.0.0.1:9443")]
     webhook_listen: SocketAddr,
@@ -93,6 +94,15 @@ struct Run {
     /// Which log lines, such as `info,pimpernel=debug`.
     #[arg(long, env = "PIMPERNEL_LOG", default_value = "info")]
     log: String,
+}
+
+/// Who tells the API server of webhook and admission policies.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Registrar {
+    /// This process does.
+    Operator,
+    /// A Helm chart has.
+    Chart,
 }
 
 /// Does what the arguments say, until it is told to stop or a part of it fails.
@@ -274,76 +284,6 @@ impl Parts {
             Outcome::Lost => bail!("leadership was lost"),
         }
     }
-
-    /// Serves the webhook, and keeps certificate and registration as they should be.
-    async fn webhook(self: Arc<Self>, stopped: watch::Receiver<bool>) -> Result<()> {
-        let url = self.run.webhook_url.clone().unwrap_or_default();
-        let host = host_of(&url).with_context(|| format!("--webhook-url `{url}` is not https://HOST:PORT"))?;
-        let keeper = certificates::Certificates::new(self.client.clone(), &self.run.namespace, vec![host]);
-        let now = self
-            .context
-            .clock
-            .now()
-            .context("the time of the API server is not known")?;
-        let mut issued = keeper.keep(now, None).await?;
-        let served = tls::config(&issued)?;
-        let snapshots = self.context.snapshots();
-        let directory = move || {
-            let snapshot = snapshots.borrow();
-            snapshot.complete.then(|| snapshot.directory.clone())
-        };
-        let reviewer = Reviewer {
-            directory: Arc::new(directory),
-            clock: self.context.clock.clone(),
-            witness: self.context.witness.clone(),
-            metrics: self.context.metrics.clone(),
-        };
-        let serving = tls::serve(self.run.webhook_listen, served.clone(), router(reviewer), stopped);
-        let keeping = async {
-            self.readiness.open(Gate::Certificate);
-            loop {
-                self.context.metrics.certificate_expiry(issued.expires);
-                let in_place = match self.register(&url, &issued.bundle).await {
-                    Ok(in_place) => in_place,
-                    Err(error) => {
-                        tracing::warn!(%error, "the webhook could not be registered, trying again");
-                        false
-                    }
-                };
-                if in_place {
-                    self.readiness.open(Gate::Registration);
-                    let next = self.context.clock.now().unwrap_or(now).saturating_add(REGISTRATION)?;
-                    self.context.clock.sleep_until(next.min(issued.look_again)).await;
-                }
-                let now = self.context.clock.now().unwrap_or(now);
-                issued = keeper.keep(now, in_place.then_some(issued.bundle.as_str())).await?;
-                tls::reload(&served, &issued)?;
-            }
-        };
-        let kept: Result<()> = tokio::select! {
-            served = serving => return Ok(served?),
-            kept = keeping => kept,
-        };
-        kept
-    }
-
-    /// Whether configuration and policies were found as they should be; otherwise they are written.
-    async fn register(&self, url: &str, bundle: &str) -> Result<bool> {
-        let names = registration::Names {
-            operator_user: self.user.clone(),
-            operator_namespace: self.run.namespace.clone(),
-            sessions_namespace: self.run.sessions_namespace.clone(),
-        };
-        let mut desired = registration::policies(&names)?;
-        let recorded = (self.run.sessions_namespace.as_str(), self.context.witness.employees);
-        for configuration in [
-            configuration::configuration(url, &self.user),
-            configuration::history(url, &self.user, recorded),
-        ] {
-            desired.push(registration::with_bundle(configuration, bundle));
-        }
-        Ok(registration::apply(&self.client, &desired).await? == 0)
-    }
 }
 
 fn client(config: Config, clock: &ServerClock) -> Result<Client> {
@@ -366,13 +306,6 @@ async fn who_am_i(client: &Client) -> Result<String> {
         .context("the answer names nobody")
 }
 
-/// The host of `https://HOST:PORT`, for the certificate.
-fn host_of(url: &str) -> Option<String> {
-    let authority = url.strip_prefix("https://")?.split('/').next()?;
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-    (!host.is_empty()).then(|| host.trim_start_matches('[').trim_end_matches(']').to_owned())
-}
-
 /// A length of time in whole hours, minutes and seconds, such as `15s`.
 fn duration(text: &str) -> Result<Duration, String> {
     let seconds = crate::api::Duration::new(text)
@@ -381,20 +314,4 @@ fn duration(text: &str) -> Result<Duration, String> {
     u64::try_from(seconds)
         .map(Duration::from_secs)
         .map_err(|error| error.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_host_of_the_webhook_is_read_from_its_address() {
-        assert_eq!(host_of("https://127.0.0.1:9443").as_deref(), Some("127.0.0.1"));
-        assert_eq!(
-            host_of("https://operator.example:443/").as_deref(),
-            Some("operator.example")
-        );
-        assert_eq!(host_of("https://[::1]:9443").as_deref(), Some("::1"));
-        assert_eq!(host_of("http://127.0.0.1:9443"), None);
-    }
 }

@@ -19,6 +19,8 @@ mod attacks;
 mod by_itself;
 #[path = "cluster/catalogs.rs"]
 mod catalogs;
+#[path = "cluster/chart.rs"]
+mod chart;
 #[path = "cluster/check.rs"]
 mod check;
 #[path = "cluster/clock.rs"]

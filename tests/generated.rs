@@ -15,7 +15,7 @@ fn generated_files_equal_what_the_code_generates() {
             "{path} is not what the code generates: run `make generate` and commit the result"
         );
     }
-    for folder in ["crds", "rbac"] {
+    for folder in pimpernel::artifacts::GENERATED {
         for file in fs::read_dir(root.join(folder)).expect(folder) {
             let path = format!("{folder}/{}", file.expect(folder).file_name().to_string_lossy());
             assert!(

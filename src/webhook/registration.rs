@@ -1,5 +1,5 @@
-//! Tells the API server what to ask and what to refuse, when no chart has done it: webhook configurations and admission
-//! policies.
+//! Tells the API server what to ask and what to refuse: webhook configurations and admission policies. Where a chart has
+//! done it, tells it only whom to trust.
 //!
 //! Leaves to others what the webhook configurations say; the policies are the files in `policies/`, which the chart uses
 //! as well. Nothing is written that is there already, so that a restart with nothing changed writes nothing.
@@ -13,12 +13,15 @@ use k8s_openapi::{
     },
 };
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde::Deserialize as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+
+use super::configuration::NAME;
+use super::policies::POLICIES;
 
 /// Who owns the fields that are written here.
 pub const FIELD_MANAGER: &str = "pimpernel";
@@ -26,25 +29,6 @@ pub const FIELD_MANAGER: &str = "pimpernel";
 /// Holds a digest of what was applied: a field that is no longer wanted is found by it, since everything that still is
 /// wanted may be there.
 const DIGEST: &str = "pimpernel.dev/applied";
-
-/// The admission policies, one file for each concern.
-pub const POLICIES: [(&str, &str); 12] = [
-    ("consent", include_str!("../../policies/consent.yaml")),
-    ("default-roles", include_str!("../../policies/default-roles.yaml")),
-    ("definitions", include_str!("../../policies/definitions.yaml")),
-    ("derived-objects", include_str!("../../policies/derived-objects.yaml")),
-    ("impersonator", include_str!("../../policies/impersonator.yaml")),
-    ("lifetime", include_str!("../../policies/lifetime.yaml")),
-    (
-        "sessions-namespace",
-        include_str!("../../policies/sessions-namespace.yaml"),
-    ),
-    ("status", include_str!("../../policies/status.yaml")),
-    ("tenant-deletion", include_str!("../../policies/tenant-deletion.yaml")),
-    ("tenant-fields", include_str!("../../policies/tenant-fields.yaml")),
-    ("tenant-name", include_str!("../../policies/tenant-name.yaml")),
-    ("tenant-parent", include_str!("../../policies/tenant-parent.yaml")),
-];
 
 /// Why the API server could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +48,11 @@ pub enum Error {
     /// An object cannot be read or written.
     #[error("`{0}` cannot be registered: {1}")]
     Api(String, #[source] Box<kube::Error>),
+    /// What the chart should have made is not there.
+    #[error(
+        "there is no {0} `{NAME}`, which the chart makes: install or upgrade the chart, or use `--registered-by operator`"
+    )]
+    Missing(String),
     /// An object, ours or the API server's, is none.
     #[error("an object for registration cannot be read: {0}")]
     Object(#[source] serde_json::Error),
@@ -152,6 +141,45 @@ async fn apply_one(client: &Client, desired: &Value) -> Result<bool, Error> {
         .map_err(failed)?;
     let kind = object.types.as_ref().map(|types| types.kind.as_str());
     tracing::info!(kind, name, "registered with the API server");
+    Ok(true)
+}
+
+/// Makes every webhook of the chart's configurations trust these authorities (PEM), and changes nothing else; returns how
+/// many configurations had to be written. None means, as for [`apply`], that all were seen in place.
+pub async fn trust(client: &Client, bundle: &str) -> Result<usize, Error> {
+    let mutating = trust_one::<MutatingWebhookConfiguration>(client, bundle).await?;
+    let validating = trust_one::<ValidatingWebhookConfiguration>(client, bundle).await?;
+    Ok(usize::from(mutating) + usize::from(validating))
+}
+
+async fn trust_one<K>(client: &Client, bundle: &str) -> Result<bool, Error>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let kind = K::kind(&()).into_owned();
+    let failed = |error| Error::Api(format!("{kind} {NAME}"), Box::new(error));
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
+    let observed = api.get_opt(NAME).await.map_err(failed)?;
+    let observed = observed.ok_or_else(|| Error::Missing(kind.clone()))?;
+    let encoded = json!(ByteString(bundle.into()));
+    let listed = observed.data.get("webhooks").and_then(Value::as_array);
+    let trusting = |webhook: &Value| json!({"name": webhook["name"], "clientConfig": {"caBundle": encoded}});
+    let desired: Vec<Value> = listed.into_iter().flatten().map(trusting).collect();
+    let found = observed.data.get("webhooks").unwrap_or(&Value::Null);
+    if covers(found, &json!(desired)) {
+        return Ok(false);
+    }
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": kind,
+        "metadata": {"name": NAME},
+        "webhooks": desired,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch(NAME, &parameters, &Patch::Apply(&patch))
+        .await
+        .map_err(failed)?;
+    tracing::info!(kind, "the chart's webhook configuration trusts the certificate");
     Ok(true)
 }
 

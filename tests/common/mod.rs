@@ -3,6 +3,7 @@
 //! At most two worlds exist at a time, so that the tests do not starve each other; a test that wants a third waits.
 
 pub mod cast;
+pub mod chart;
 mod leaks;
 pub mod library;
 pub mod loose;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders of the repository that pages name paths in.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "src/",
     "tests/",
     "tools/",
@@ -14,6 +14,7 @@ const FOLDERS: [&str; 9] = [
     "crds/",
     "rbac/",
     "policies/",
+    "charts/",
 ];
 /// Pages at the root name files at the root, too.
 const EXTENSIONS: [&str; 4] = [".md", ".toml", ".rs", ".yaml"];

@@ -108,6 +108,50 @@ async fn what_somebody_else_changed_is_put_right() {
     assert_eq!(apply(&server.client(), &[configuration()]).await.unwrap(), 1);
 }
 
+const CONFIGURATIONS: [&str; 2] = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+
+fn path(resource: &str) -> String {
+    format!("/apis/admissionregistration.k8s.io/v1/{resource}/{NAME}")
+}
+
+/// An API server with the configurations of the chart, which trust nobody.
+fn with_chart() -> Server {
+    let server = Server::default();
+    for resource in CONFIGURATIONS {
+        server.0.lock().unwrap().0.insert(path(resource), configuration());
+    }
+    server
+}
+
+#[tokio::test]
+async fn of_what_the_chart_registers_the_trust_alone_is_written_and_once() {
+    let server = with_chart();
+    assert_eq!(trust(&server.client(), "the bundle").await.unwrap(), 2);
+    for resource in CONFIGURATIONS {
+        let written = server.0.lock().unwrap().0[&path(resource)].clone();
+        for (webhook, name) in written["webhooks"].as_array().unwrap().iter().zip(["a", "b"]) {
+            assert_eq!(webhook["name"], format!("{name}.pimpernel.dev"));
+            assert_eq!(webhook["clientConfig"], json!({"caBundle": "dGhlIGJ1bmRsZQ=="}));
+            assert_eq!(webhook.get("timeoutSeconds"), None, "it is the chart's to say");
+        }
+    }
+    assert_eq!(trust(&server.client(), "the bundle").await.unwrap(), 0);
+    assert_eq!(trust(&server.client(), "the next bundle").await.unwrap(), 2);
+    assert_eq!(server.written(), 4);
+}
+
+#[tokio::test]
+async fn what_the_chart_has_not_made_is_not_made_and_said() {
+    let server = with_chart();
+    server.0.lock().unwrap().0.remove(&path(CONFIGURATIONS[1]));
+    let refused = trust(&server.client(), "the bundle").await.unwrap_err().to_string();
+    assert!(
+        refused.starts_with("there is no ValidatingWebhookConfiguration `pimpernel`"),
+        "{refused}"
+    );
+    assert_eq!(server.0.lock().unwrap().0.len(), 1);
+}
+
 #[tokio::test]
 async fn an_object_of_another_kind_is_refused() {
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}});

@@ -10,9 +10,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use build::Recipe;
 
 /// What a control plane is made of, and the program to speak to it.
 pub const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
+
+/// The program that installs charts.
+const HELM: &str = "helm";
 
 /// A folder that holds all of [`PROGRAMS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +32,7 @@ impl Assets {
         }
         let versions = Versions::pinned()?;
         let folder = cache_folder()?.join(versions.folder_name());
-        if missing(&folder).is_some() {
-            build::build(&folder, &versions)?;
-        }
+        build::build(&folder, &PROGRAMS.map(|program| Recipe::of(program, &versions)))?;
         Ok(Self { folder })
     }
 
@@ -57,6 +59,19 @@ impl Assets {
     pub fn program(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
+
+/// Helm in each of the major versions that people use, the newest first, found in the cache or built. Helm is no part of
+/// a control plane, and takes minutes to build: so it is apart from [`Assets`].
+pub fn helms() -> Result<[PathBuf; 2]> {
+    Ok([helm("4")?, helm("3")?])
+}
+
+fn helm(major: &str) -> Result<PathBuf> {
+    let version = required_version(&module(&format!("helm{major}")), &format!("helm.sh/helm/v{major}"))?;
+    let folder = cache_folder()?.join(format!("helm-v{version}"));
+    build::build(&folder, &[Recipe::helm(major, &version)])?;
+    Ok(folder.join(HELM))
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/pimpernel`.

@@ -158,7 +158,12 @@ impl ControlPlane {
 
     /// kubectl under an identity, with nothing read from or written to the home of the user.
     pub fn kubectl(&self, kubeconfig: &Path) -> Command {
-        let mut command = Command::new(self.layout.assets.program("kubectl"));
+        self.client(&self.layout.assets.program("kubectl"), kubeconfig)
+    }
+
+    /// The same for another program that knows where to go by `KUBECONFIG`.
+    pub fn client(&self, program: &Path, kubeconfig: &Path) -> Command {
+        let mut command = Command::new(program);
         command.envs(self.environment(kubeconfig));
         command
     }

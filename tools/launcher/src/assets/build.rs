@@ -1,4 +1,4 @@
-//! Building the programs with Go into the cache, one process at a time.
+//! Building programs with Go into the cache, one process at a time.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{IsTerminal, Write, stderr};
@@ -8,26 +8,29 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{PROGRAMS, Versions, module};
+use super::{HELM, PROGRAMS, Versions, module};
 use crate::process::{Program, last_lines, on_path};
 use crate::{Lifetime, wait};
 
 const LIMIT: Duration = Duration::from_hours(1);
 
 /// Builds into `folder` what is not there yet.
-pub fn build(folder: &Path, versions: &Versions) -> Result<()> {
+pub fn build(folder: &Path, recipes: &[Recipe]) -> Result<()> {
+    if recipes.iter().all(|recipe| folder.join(recipe.program).is_file()) {
+        return Ok(());
+    }
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
     let _lock = only_one(folder)?;
-    let wanted = PROGRAMS.into_iter().filter(|program| !folder.join(program).is_file());
-    for program in wanted {
+    for recipe in recipes.iter().filter(|recipe| !folder.join(recipe.program).is_file()) {
         if !on_path("go") {
             bail!(
-                "`{program}` is not in `{}` and Go, which would build it, is not on the PATH: install Go 1.26 or newer, \
-                 or set KUBEBUILDER_ASSETS to a folder with {PROGRAMS:?}",
-                folder.display()
+                "`{}` is not in `{}` and Go, which would build it, is not on the PATH: install Go 1.26 or newer{}",
+                recipe.program,
+                folder.display(),
+                recipe.otherwise
             );
         }
-        build_one(program, folder, versions)?;
+        build_one(recipe, folder)?;
     }
     Ok(())
 }
@@ -41,16 +44,13 @@ fn only_one(folder: &Path) -> Result<File> {
         .open(&path)
         .with_context(place)?;
     let mut told = false;
-    wait::until("another process that builds the control plane", LIMIT, || {
+    wait::until("another process that builds the same", LIMIT, || {
         match lock.try_lock() {
             Ok(()) => Ok(Some(())),
             Err(TryLockError::WouldBlock) => {
                 if !told {
                     told = true;
-                    let _ = writeln!(
-                        stderr(),
-                        "another process is building the control plane; waiting for it"
-                    );
+                    let _ = writeln!(stderr(), "another process is building the same; waiting for it");
                 }
                 Ok(None)
             }
@@ -60,8 +60,8 @@ fn only_one(folder: &Path) -> Result<File> {
     Ok(lock)
 }
 
-fn build_one(program: &'static str, folder: &Path, versions: &Versions) -> Result<()> {
-    let recipe = Recipe::of(program, versions);
+fn build_one(recipe: &Recipe, folder: &Path) -> Result<()> {
+    let program = recipe.program;
     let unfinished = tempfile::Builder::new().prefix(".build-").tempdir_in(folder)?;
     let output = unfinished.path().join(program);
     let mut command = Command::new("go");
@@ -116,25 +116,31 @@ fn build_one(program: &'static str, folder: &Path, versions: &Versions) -> Resul
     fs::rename(&output, folder.join(program)).with_context(|| format!("cannot move {program} into the cache"))
 }
 
-struct Recipe<'a> {
+/// How a program is built.
+pub struct Recipe {
+    program: &'static str,
     module: &'static str,
     package: String,
-    version: &'a str,
+    version: String,
     ldflags: String,
     usual: &'static str,
+    /// What else than Go helps.
+    otherwise: String,
 }
 
-impl<'a> Recipe<'a> {
-    fn of(program: &str, versions: &'a Versions) -> Self {
+impl Recipe {
+    /// Of one of [`PROGRAMS`].
+    pub fn of(program: &'static str, versions: &Versions) -> Self {
+        let otherwise = format!(", or set KUBEBUILDER_ASSETS to a folder with {PROGRAMS:?}");
         if program == "etcd" {
-            let package = "go.etcd.io/etcd/server/v3".to_owned();
-            let version = versions.etcd.as_str();
             return Self {
+                program,
                 module: "etcd",
-                package,
-                version,
+                package: "go.etcd.io/etcd/server/v3".to_owned(),
+                version: versions.etcd.clone(),
                 ldflags: "-s -w".to_owned(),
                 usual: "about 20 seconds",
+                otherwise,
             };
         }
         let usual = if program == "kube-apiserver" {
@@ -143,13 +149,29 @@ impl<'a> Recipe<'a> {
             "about a minute"
         };
         let package = format!("k8s.io/kubernetes/cmd/{program}");
-        let version = versions.kubernetes.as_str();
+        let version = versions.kubernetes.clone();
         Self {
+            program,
             module: "kubernetes",
             package,
+            ldflags: kubernetes_ldflags(&version),
             version,
-            ldflags: kubernetes_ldflags(version),
             usual,
+            otherwise,
+        }
+    }
+
+    /// Of Helm, of that major version.
+    pub fn helm(major: &str, version: &str) -> Self {
+        let root = format!("helm.sh/helm/v{major}");
+        Self {
+            program: HELM,
+            module: if major == "3" { "helm3" } else { "helm4" },
+            package: format!("{root}/cmd/helm"),
+            version: version.to_owned(),
+            ldflags: format!("-s -w -X {root}/internal/version.version=v{version}"),
+            usual: "about a minute",
+            otherwise: String::new(),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use pimpernel_launcher::interrupt::{self, Interrupted};
-use pimpernel_launcher::{Assets, repository};
+use pimpernel_launcher::{Assets, assets, repository};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Runs a real Kubernetes control plane on this machine.
@@ -32,6 +32,8 @@ struct Arguments {
 enum Action {
     /// Builds what a control plane needs, if it is missing, and prints the folder
     Assets,
+    /// Builds Helm, in each major version that the chart is tested with, if it is missing, and prints the programs
+    Helms,
     /// Starts a control plane, walks a script in it and stops it again, for each script
     Demo {
         /// The program of the operator
@@ -70,6 +72,10 @@ fn run(action: Action) -> Result<()> {
         Action::Assets => {
             let assets = Assets::find_or_build()?;
             writeln!(stdout(), "{}", assets.folder().display()).context("cannot write to stdout")
+        }
+        Action::Helms => {
+            let lines = assets::helms()?.map(|helm| format!("{}\n", helm.display()));
+            write!(stdout(), "{}", lines.concat()).context("cannot write to stdout")
         }
         Action::Demo { operator, walks } if walks.is_empty() => {
             let both = ["examples/quickstart/walk.txt", "examples/stories/walk.txt"];
