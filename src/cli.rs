@@ -8,6 +8,7 @@ mod ask;
 mod catalog;
 pub mod check;
 mod cluster;
+mod completion;
 mod consent;
 mod explain;
 mod history;
@@ -58,6 +59,7 @@ enum Command {
     Reject(consent::Answer),
     /// End a session in your tenant, whether or not it needed consent.
     Revoke(consent::Answer),
+    Completion(completion::Completion),
 }
 
 /// How a command that could be run came out.
@@ -89,6 +91,7 @@ impl Command {
             Self::Approve(answer) => answer.run(ConsentDecision::Granted).await,
             Self::Reject(answer) => answer.run(ConsentDecision::Rejected).await,
             Self::Revoke(answer) => answer.run(ConsentDecision::Revoked).await,
+            Self::Completion(completion) => completion.run(),
         };
         match outcome {
             Err(error) if cluster::refusal(&error).is_some() => {
@@ -111,6 +114,14 @@ fn now() -> Timestamp {
 
 /// Runs the command line as `program` and tells how it came out.
 pub fn main(program: &'static str) -> ExitCode {
+    match completion::answered() {
+        Ok(false) => (),
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.into());
+            return ExitCode::from(2);
+        }
+    }
     let matches = Arguments::command().bin_name(program).get_matches();
     let run = Arguments::from_arg_matches(&matches).map_err(anyhow::Error::from);
     let outcome = run.and_then(|arguments| {

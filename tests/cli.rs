@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[path = "cli/questions.rs"]

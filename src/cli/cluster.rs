@@ -1,5 +1,6 @@
 //! Which cluster is meant, and as whom it is asked: found as kubectl finds it.
 
+use super::completion::Named;
 use crate::api;
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
@@ -21,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(clap::Args)]
 pub struct Flags {
     /// The namespace. Absent: that of the kubeconfig's context.
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(short, long, value_name = "NAMESPACE", add = Named::Tenant)]
     pub namespace: Option<String>,
     #[command(flatten)]
     pub access: Access,
@@ -31,7 +32,7 @@ pub struct Flags {
 #[derive(clap::Args)]
 pub struct Access {
     /// The context of the kubeconfig. Absent: its current one.
-    #[arg(long, value_name = "CONTEXT")]
+    #[arg(long, value_name = "CONTEXT", add = Named::Context)]
     context: Option<String>,
     /// The kubeconfig. Absent: as kubectl finds it.
     #[arg(long, value_name = "FILE")]
@@ -89,13 +90,22 @@ impl Access {
         Cluster::of(config)
     }
 
-    /// The entry of the kubeconfig that is meant.
-    pub fn origin(&self) -> Result<Origin> {
+    fn read(&self) -> Result<Kubeconfig> {
         let kubeconfig = match &self.kubeconfig {
             Some(path) => Kubeconfig::read_from(path),
             None => Kubeconfig::read(),
         };
-        let kubeconfig = kubeconfig.context("the kubeconfig cannot be read")?;
+        kubeconfig.context("the kubeconfig cannot be read")
+    }
+
+    /// The contexts that there are.
+    pub fn contexts(&self) -> Result<Vec<String>> {
+        Ok(self.read()?.contexts.into_iter().map(|context| context.name).collect())
+    }
+
+    /// The entry of the kubeconfig that is meant.
+    pub fn origin(&self) -> Result<Origin> {
+        let kubeconfig = self.read()?;
         let context = self.context.clone().or(kubeconfig.current_context);
         let context = context.context("the kubeconfig has no current context: name one with `--context`")?;
         let named = kubeconfig.contexts.into_iter().find(|named| named.name == context);

@@ -1,6 +1,7 @@
 //! `approve`, `reject` and `revoke`: what a tenant says to a session (I11).
 
 use super::cluster::Flags;
+use super::completion::Named;
 use super::impersonate::{Standing, standing, unlikely, watched};
 use super::output::shown;
 use super::{Outcome, tell};
@@ -16,7 +17,7 @@ const HEEDED: Duration = Duration::from_secs(10);
 #[derive(clap::Args)]
 pub struct Answer {
     /// The Impersonation.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = Named::Session)]
     name: String,
     /// A word about the decision. It stays on record.
     #[arg(short, long, value_name = "TEXT")]

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::ask::{Known, Question};
+use super::completion::Named;
 use super::output::{self, Form, Table};
 use crate::policy::catalog::Action;
 use crate::policy::explain::{self, Because, EmployeeView, RoleView, Why};
@@ -22,11 +23,13 @@ pub struct Explain {
 #[derive(Subcommand)]
 enum What {
     /// What an employee may do now, from which role or implication each of it comes, and what has no effect.
-    #[command(visible_alias = "emp")]
+    #[command(visible_alias = "emp", mut_arg("name", |arg| arg.add(Named::Employee)))]
     Employee(About),
     /// What a role gives its holders, what of it is implied, and what has no effect.
+    #[command(mut_arg("name", |arg| arg.add(Named::Role)))]
     Role(About),
     /// What a permission's actions imply, require and are in Kubernetes, and who has them from the factory.
+    #[command(mut_arg("name", |arg| arg.add(Named::Permission)))]
     Permission(About),
 }
 

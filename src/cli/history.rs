@@ -4,6 +4,7 @@ mod page;
 mod period;
 
 use super::cluster::Flags;
+use super::completion::Named;
 use super::output::{self, Table};
 use super::{Outcome, now, tell};
 use crate::api::ChangeRecord;
@@ -26,7 +27,7 @@ const PAGE: u32 = 500;
 #[derive(clap::Args)]
 pub struct History {
     /// The role, or what `--kind` says. Absent: everything in the tenant that has a history.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = Named::Role)]
     name: Option<String>,
     /// What NAME is. Absent: a role, or without NAME every kind.
     #[arg(long, value_enum, ignore_case = true)]

@@ -11,6 +11,7 @@ pub use opening::{Standing, closed, spelled, standing, stop, watched};
 pub use request::unlikely;
 
 use super::cluster::{Access, Cluster, Origin};
+use super::completion::Named;
 use super::output::{self, BAD, Format, Table, shown};
 use super::session::{Kept, Noted};
 use super::{Outcome, now, stop as ending, tell};
@@ -34,7 +35,7 @@ use std::io::Write as _;
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Impersonate {
     /// The tenant to enter: its namespace. With `--list` there may be several, or none for all.
-    #[arg(value_name = "TENANT", required_unless_present = "list")]
+    #[arg(value_name = "TENANT", required_unless_present = "list", add = Named::Tenant)]
     tenants: Vec<String>,
     /// Tell which tenants you may enter, and why not the others. Nobody enters.
     #[arg(long, conflicts_with_all = ["mode", "reason", "ticket", "length", "shell", "exec", "no_wait", "resume"])]
@@ -64,7 +65,7 @@ pub struct Impersonate {
     #[arg(long, conflicts_with_all = ["shell", "exec", "resume"])]
     no_wait: bool,
     /// Enter a session that was asked for before, instead of asking for another one.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["mode", "reason", "ticket", "length"])]
+    #[arg(long, value_name = "NAME", add = Named::Session, conflicts_with_all = ["mode", "reason", "ticket", "length"])]
     resume: Option<String>,
     #[command(flatten)]
     access: Access,

@@ -2,6 +2,7 @@
 
 use super::ask;
 use super::cluster::{Cluster, Flags};
+use super::completion::Named;
 use super::output::{self, Form, Table, shown};
 use super::write::Writing;
 use super::{Outcome, tell};
@@ -68,7 +69,7 @@ enum State {
 #[derive(clap::Args)]
 struct Holders {
     /// The role.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = Named::Role)]
     name: String,
     /// Also those who hold it as a secondary role.
     #[arg(long)]
@@ -83,7 +84,7 @@ struct Holders {
 #[derive(clap::Args)]
 struct Copy {
     /// The role to copy.
-    #[arg(value_name = "FROM")]
+    #[arg(value_name = "FROM", add = Named::Role)]
     from: String,
     /// The new role.
     #[arg(value_name = "NEW")]
@@ -100,7 +101,7 @@ struct Copy {
 #[derive(clap::Args)]
 struct Reset {
     /// The role to set back.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = Named::Role)]
     name: String,
     /// The out-of-the-box role, such as `agent`.
     #[arg(long, value_name = "ROLE")]
@@ -114,10 +115,10 @@ struct Reset {
 #[derive(clap::Args)]
 struct Assign {
     /// The role. It must be Active.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = Named::Role)]
     name: String,
     /// The employees, by user name or by name.
-    #[arg(value_name = "USER", required = true)]
+    #[arg(value_name = "USER", required = true, add = Named::Employee)]
     users: Vec<String>,
     #[command(flatten)]
     writing: Writing,

@@ -1,6 +1,7 @@
 //! `stop`: end a session now, from inside or from outside, and remove what is kept of it.
 
 use super::cluster::{Cluster, Flags};
+use super::completion::Named;
 use super::impersonate::{self, Standing, closed, quoted, standing, watched};
 use super::session::{Kept, Noted};
 use super::{Outcome, now, tell};
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(clap::Args)]
 pub struct Stop {
     /// The Impersonation, in the tenant that `-n` names.
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = Named::Session)]
     name: Option<String>,
     #[command(flatten)]
     flags: Flags,

@@ -1,6 +1,7 @@
 //! `tenants`: those there are, and how they stand.
 
 use super::cluster::Access;
+use super::completion::Named;
 use super::output::{self, Form, Table};
 use super::{Outcome, tell};
 use crate::api::Tenant;
@@ -15,7 +16,7 @@ use kube::core::ObjectList;
 #[derive(clap::Args)]
 pub struct Tenants {
     /// Those directly below that one.
-    #[arg(long, value_name = "TENANT")]
+    #[arg(long, value_name = "TENANT", add = Named::Tenant)]
     child_of: Option<String>,
     #[command(flatten)]
     access: Access,

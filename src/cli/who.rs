@@ -1,6 +1,7 @@
 //! `who-can` and `why-not`: who may do something, and why somebody may not.
 
 use super::ask::{Known, Question};
+use super::completion::Named;
 use super::explain::{Idle, Origin};
 use super::output::{self, Form, Table, shown};
 use super::{Outcome, tell};
@@ -33,7 +34,7 @@ pub struct WhoCan {
 #[derive(clap::Args)]
 pub struct WhyNot {
     /// The user name, or the name of an employee.
-    #[arg(value_name = "USER")]
+    #[arg(value_name = "USER", add = Named::Employee)]
     person: String,
     #[command(flatten)]
     deed: Deed,
@@ -51,7 +52,7 @@ struct Deed {
     #[arg(value_name = "ACTION")]
     action: String,
     /// The permission.
-    #[arg(value_name = "APPLICATION/PERMISSION")]
+    #[arg(value_name = "APPLICATION/PERMISSION", add = Named::Permission)]
     permission: String,
 }
 

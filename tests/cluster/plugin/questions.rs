@@ -49,6 +49,7 @@ async fn e8_r10_r11_r14_r15_people_ask_about_permissions_and_look_after_roles() 
         ensure!(began.elapsed() < PATIENCE, "she may not list roles");
     }
     questions(&armand)?;
+    completing(&armand)?;
     looking_after_roles(&armand)?;
     let stranger = Person::new(&stage.world, STRANGER)?;
     let words = [
@@ -119,6 +120,28 @@ fn questions(armand: &Person<'_>) -> Result<()> {
         1,
         &["none of her roles grants `acd/skills:Edit`; these grant it: `rolls`, `team-lead`"],
     )
+}
+
+/// What kubectl offers to whoever types.
+fn completing(armand: &Person<'_>) -> Result<()> {
+    let offered = |words: &str| {
+        let words: Vec<&str> = ["__complete", "pimpernel"]
+            .into_iter()
+            .chain(words.split(' '))
+            .collect();
+        Said::of(armand.kubectl(&armand.kubeconfig, &words).output()?)
+    };
+    said(&offered("explain ro")?, 0, &["role What a role gives", ":4"])?;
+    said(&offered("roles holders -n lsp-paris id")?, 0, &["idler Idler", ":4"])?;
+    said(
+        &offered("explain employee -n lsp-paris bro")?,
+        0,
+        &["brogard brogard@lsp-paris.example"],
+    )?;
+    said(&offered("who-can -n lsp-paris Edit acd/sk")?, 0, &["acd/skills"])?;
+    let mine = offered("stop -n lsp-paris ")?;
+    ensure!(mine.stdout == ":4\n", "nothing can be stopped: {}", mine.stdout);
+    Ok(())
 }
 
 fn looking_after_roles(armand: &Person<'_>) -> Result<()> {

@@ -34,6 +34,7 @@ pub fn up(binary: Option<&Path>) -> Result<()> {
         ..Options::default()
     };
     let cluster = timed("control plane ready", || ControlPlane::start(&options))?;
+    let programs = binary.as_deref().and_then(Path::parent).map(Path::to_owned);
     let running = binary.map(|binary| start_operator(&cluster, binary)).transpose()?;
     let kubeconfig = cluster.admin().display().to_string();
     say(format_args!(
@@ -41,6 +42,12 @@ pub fn up(binary: Option<&Path>) -> Result<()> {
         cluster.dir().display(),
         assets.folder().display()
     ));
+    if let Some(programs) = programs {
+        say(format_args!(
+            "`kubectl pimpernel` and its completion are in {}: put that on the PATH",
+            programs.display()
+        ));
+    }
     say("it stays until `make down`; to use it in this shell:");
     writeln!(stdout(), "export KUBECONFIG='{kubeconfig}'").context("cannot write to stdout")?;
     // Only now: whatever fails before this takes all down again.

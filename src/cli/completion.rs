@@ -1,0 +1,208 @@
+//! `completion`, and what a shell or kubectl asks while somebody types: what could come next. Subcommands and flags are those
+//! of the command line itself; names are asked of the cluster, and left out if it does not answer soon.
+
+use super::cluster::Access;
+use super::output::shown;
+use super::{Arguments, Outcome};
+use anyhow::Result;
+use clap::builder::{ArgExt, StyledStr};
+use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, ValueEnum};
+use clap_complete::engine::{self, ArgValueCompleter, CompletionCandidate};
+use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Shells, Zsh};
+use serde_json::Value;
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// Says which shell asks, if one does.
+const VARIABLE: &str = "PIMPERNEL_COMPLETE";
+/// How long somebody who types waits for names.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What kubectl can be told with the candidates: that no blank follows, and that files are not meant.
+const NO_BLANK: u8 = 2;
+const NO_FILES: u8 = 4;
+
+/// Print a script that lets your shell complete `pimpernel …`.
+///
+/// For bash: `source <(pimpernel completion bash)`. What follows `kubectl pimpernel` is completed by kubectl's own script if
+/// `kubectl_complete-pimpernel` is on the PATH.
+#[derive(clap::Args)]
+pub struct Completion {
+    /// The shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Completion {
+    /// Prints it.
+    pub fn run(self) -> Result<Outcome> {
+        let shell: &dyn EnvCompleter = match self.shell {
+            Shell::Bash => &Bash,
+            Shell::Zsh => &Zsh,
+            Shell::Fish => &Fish,
+        };
+        let mut script = vec![];
+        let name = Arguments::command().get_name().to_owned();
+        shell.write_registration(VARIABLE, &name, &name, &name, &mut script)?;
+        anstream::stdout().lock().write_all(&script)?;
+        Ok(Outcome::Fine)
+    }
+}
+
+/// What an argument names, where the cluster or the kubeconfig knows the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// A tenant, which is a namespace.
+    Tenant,
+    /// A role of the tenant.
+    Role,
+    /// An employee of the tenant.
+    Employee,
+    /// A session in the tenant that has not ended.
+    Session,
+    /// A permission of any application.
+    Permission,
+    /// A context of the kubeconfig.
+    Context,
+}
+
+impl ArgExt for Named {}
+
+/// Answers a shell, if one asks; says whether it did.
+pub fn answered() -> clap::error::Result<bool> {
+    let words: Vec<OsString> = env::args_os().skip_while(|word| word != "--").skip(1).collect();
+    CompleteEnv::with_factory(|| with_names(Arguments::command(), &words))
+        .var(VARIABLE)
+        .shells(Shells(&[&Bash, &Zsh, &Fish, &Kubectl]))
+        .try_complete(env::args_os(), env::current_dir().ok().as_deref())
+}
+
+/// The command whose arguments know where to look for names, when these words are typed.
+fn with_names(command: Command, words: &[OsString]) -> Command {
+    let command = command.mut_args(|arg| match arg.get::<Named>().copied() {
+        Some(named) => {
+            let words = words.to_vec();
+            let look = move |current: &OsStr| candidates(named, &words, current);
+            arg.add(ArgValueCompleter::new(look))
+        }
+        None => arg,
+    });
+    command.mut_subcommands(|below| with_names(below, words))
+}
+
+fn candidates(named: Named, words: &[OsString], current: &OsStr) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    // Whoever types is not to be told what is wrong.
+    let there = names(named, words).unwrap_or_default();
+    let begun = there.into_iter().filter(|(name, _)| name.starts_with(&*current));
+    begun
+        .map(|(name, about)| CompletionCandidate::new(name).help(about.map(StyledStr::from)))
+        .collect()
+}
+
+/// The names that there are, each with a word about it.
+fn names(named: Named, words: &[OsString]) -> Result<Vec<(String, Option<String>)>> {
+    let meant = Arguments::command().ignore_errors(true).try_get_matches_from(words)?;
+    let mut meant = &meant;
+    while let Some((_, below)) = meant.subcommand() {
+        meant = below;
+    }
+    meant.try_contains_id("context")?;
+    let access = Access::from_arg_matches(meant)?;
+    if named == Named::Context {
+        return Ok(access.contexts()?.into_iter().map(|name| (name, None)).collect());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, of_cluster(named, &access, meant)).await })?
+}
+
+async fn of_cluster(named: Named, access: &Access, meant: &ArgMatches) -> Result<Vec<(String, Option<String>)>> {
+    let cluster = access.connect().await?;
+    let first = |id| meant.try_get_many::<String>(id).ok().flatten()?.next().cloned();
+    // `impersonate` names the tenant itself.
+    let namespace = first("namespace").or_else(|| first("tenants"));
+    let namespace = namespace.unwrap_or_else(|| cluster.namespace.clone());
+    let within = Some(namespace.as_str());
+    let (kind, within, about) = match named {
+        Named::Tenant => ("Tenant", None, "/spec/displayName"),
+        Named::Role => ("Role", within, "/spec/displayName"),
+        Named::Employee => ("Employee", within, "/spec/username"),
+        Named::Session => ("Impersonation", within, "/spec/reason"),
+        Named::Permission => ("PermissionCatalog", None, ""),
+        Named::Context => return Ok(vec![]),
+    };
+    let objects = cluster.objects(kind, within).await?;
+    let open = objects
+        .iter()
+        .filter(|object| object.pointer("/status/endTime").is_none());
+    let text = |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let all = open.flat_map(|object| {
+        let name = text(object, "/metadata/name").unwrap_or_default();
+        if named != Named::Permission {
+            return vec![(name, text(object, about).map(|about| shown(&about)))];
+        }
+        let permissions = object.pointer("/spec/permissions").and_then(Value::as_array);
+        let permissions = permissions.into_iter().flatten();
+        let of_application = |permission| {
+            Some((
+                format!("{name}/{}", text(permission, "/name")?),
+                text(permission, "/displayName"),
+            ))
+        };
+        permissions.filter_map(of_application).collect()
+    });
+    Ok(all.collect())
+}
+
+/// Kubectl, which speaks for the shell: a candidate a line, with a word about it after a tab, and what to do with them last.
+struct Kubectl;
+
+impl EnvCompleter for Kubectl {
+    fn name(&self) -> &'static str {
+        "kubectl"
+    }
+
+    fn is(&self, name: &str) -> bool {
+        name == self.name()
+    }
+
+    /// There is nothing to register: kubectl finds the program by its name.
+    fn write_registration(&self, _: &str, _: &str, _: &str, _: &str, _: &mut dyn Write) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write_complete(
+        &self,
+        command: &mut Command,
+        words: Vec<OsString>,
+        folder: Option<&Path>,
+        to: &mut dyn Write,
+    ) -> io::Result<()> {
+        let last = words.len().saturating_sub(1);
+        // As kubectl does, flags are shown to whoever begins one.
+        let flags = words.last().is_some_and(|word| word.to_string_lossy().starts_with('-'));
+        let mut blank = true;
+        for candidate in engine::complete(command, words, last, folder)? {
+            let value = candidate.get_value().to_string_lossy();
+            if value.starts_with('-') && !flags {
+                continue;
+            }
+            blank &= !value.ends_with(['/', '=']);
+            let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
+            match help.lines().next() {
+                Some(about) => writeln!(to, "{value}\t{about}")?,
+                None => writeln!(to, "{value}")?,
+            }
+        }
+        writeln!(to, ":{}", NO_FILES + if blank { 0 } else { NO_BLANK })
+    }
+}
