@@ -23,6 +23,9 @@ mod tenants;
 mod who;
 mod write;
 
+pub use ask::{Known, of_cluster as known, of_objects as known_of};
+pub use cluster::{Cluster, whole};
+
 use crate::api::ConsentDecision;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};

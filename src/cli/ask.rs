@@ -6,6 +6,7 @@ use super::{now, picture, tell};
 use crate::policy::{Directory, Kind};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
+use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -94,10 +95,14 @@ pub async fn of_cluster(cluster: &Cluster, all: bool) -> Result<Known> {
         Ok(records) => objects.extend(records),
         Err(_) => tell("note: the history is not shown to you, so names that were used before are not known"),
     }
-    let now = now();
-    Ok(Known {
-        directory: picture::of(&objects, &check::settings(), now),
-        namespace: cluster.namespace.as_str().into(),
+    Ok(of_objects(&objects, &cluster.namespace, now()))
+}
+
+/// What is known if these are the objects that there are.
+pub fn of_objects(objects: &[Value], namespace: &str, now: Timestamp) -> Known {
+    Known {
+        directory: picture::of(objects, &check::settings(), now),
+        namespace: namespace.into(),
         now,
-    })
+    }
 }

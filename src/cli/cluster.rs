@@ -7,7 +7,9 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, ListParams, PostParams};
 use kube::client::Body;
 use kube::config::{self, KubeConfigOptions, Kubeconfig};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope, Request, Status, TypeMeta};
+use kube::core::{
+    ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope, ObjectList, Request, Status, TypeMeta,
+};
 use kube::{Client, Config, Error, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -174,16 +176,7 @@ impl Cluster {
             .unwrap_or_default();
         let list = objects.list(&ListParams::default()).await;
         let list = list.with_context(|| format!("the cluster does not show you its objects of kind {kind}{place}"))?;
-        let types = TypeMeta {
-            api_version: resource.api_version.clone(),
-            kind: resource.kind.clone(),
-        };
-        let whole = |mut object: DynamicObject| {
-            // A list leaves out what is the same for all.
-            object.types = Some(types.clone());
-            Ok(serde_json::to_value(object)?)
-        };
-        list.items.into_iter().map(whole).collect()
+        whole(list, kind)
     }
 
     /// Puts an object in the place of the stored one, if that is still what was read, or asks whether it could be.
@@ -227,6 +220,20 @@ impl Cluster {
         let status: Status = serde_json::from_slice(&body).context("the cluster's answer cannot be read")?;
         Err(Error::Api(Box::new(status)).into())
     }
+}
+
+/// The objects of a list of a kind of ours, each as it is by itself.
+pub fn whole(list: ObjectList<DynamicObject>, kind: &str) -> Result<Vec<Value>> {
+    let types = TypeMeta {
+        api_version: format!("{}/{}", api::GROUP, api::VERSION),
+        kind: kind.to_owned(),
+    };
+    let whole = |mut object: DynamicObject| {
+        // A list leaves out what is the same for all.
+        object.types = Some(types.clone());
+        Ok(serde_json::to_value(object)?)
+    };
+    list.items.into_iter().map(whole).collect()
 }
 
 /// The text of a warning in a header: `299 - "text"`.

@@ -3,19 +3,27 @@
 use super::Person;
 use crate::common::rest::{Caller, object};
 use crate::common::{PATIENCE, World, may};
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use pimpernel::api::PermissionCatalog;
 use pimpernel::artifacts::CATALOGS;
+use pimpernel::cli::{Cluster, Known, known};
+use pimpernel::policy::Name;
+use pimpernel::policy::catalog::Action;
+use pimpernel::policy::explain::{self, Because};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-const ROLES: u64 = 400;
-const EMPLOYEES: u64 = 600;
+const ROLES: u64 = 500;
+const EMPLOYEES: u64 = 500;
 const ACTIONS: usize = 40;
-/// How many of the employees are asked about by themselves.
-const EXPLAINED: usize = 10;
+const SEED: u64 = 1792;
+/// Every how many-th of what is asked of the library is asked of the plugin too.
+const BY_PLUGIN: usize = 100;
+
+/// User, verb and resource, and whether that is allowed.
+type Expected = BTreeMap<(String, String, String), bool>;
 
 /// Numbers that are the same in every run and look like none.
 struct Dice(u64);
@@ -49,6 +57,41 @@ fn permissions() -> Result<Vec<(String, String, Vec<String>)>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn p6_e8_what_is_explained_is_what_the_api_server_allows() -> Result<()> {
     let world = World::start().await?;
+    let (permissions, mut dice) = (permissions()?, Dice(SEED));
+    eprintln!("seed {SEED}");
+    populate(&world, &permissions, &mut dice).await?;
+    let cluster = Cluster {
+        client: world.client(),
+        namespace: "bath".to_owned(),
+    };
+    let began = Instant::now();
+    let known = known(&cluster, false).await?;
+    let by_user = explained(&known)?;
+    eprintln!(
+        "{EMPLOYEES} employees and {ROLES} roles are explained after {:?}",
+        began.elapsed()
+    );
+    let mut expected = Expected::new();
+    for (application, permission, action) in some(&permissions, &mut dice)? {
+        let asked = Action::new(&application, &permission, &action);
+        let found = explain::who_can(&asked, &known.namespace, &known.directory, known.now);
+        let users: BTreeSet<&str> = found.values().map(|(user, _)| &**user).collect();
+        for (user, given) in &by_user {
+            let has = given.contains(&asked);
+            ensure!(
+                has == users.contains(user.as_str()),
+                "`explain` and `who-can` differ on {user} and {asked}"
+            );
+            let resource = format!("{permission}.{application}.apps.pimpernel.dev");
+            expected.insert((user.clone(), action.to_lowercase(), resource), has);
+        }
+    }
+    said_by_the_plugin(&world, &known)?;
+    agree(&world, &expected).await
+}
+
+/// A tenant with all of them.
+async fn populate(world: &World, permissions: &[(String, String, Vec<String>)], dice: &mut Dice) -> Result<()> {
     let admin = Caller::with(world.plane().admin()).await?;
     let applications: Vec<&str> = CATALOGS
         .iter()
@@ -57,9 +100,8 @@ async fn p6_e8_what_is_explained_is_what_the_api_server_allows() -> Result<()> {
         .collect();
     let tenant = json!({"displayName": "Spa", "type": "Provider", "state": "Active", "applications": applications, "defaultRoles": "None"});
     admin.apply(&object("Namespace bath", "{}")).await?.object()?;
-    let (permissions, mut dice) = (permissions()?, Dice(1792));
     let mut objects = vec![object("Tenant bath/bath", &tenant.to_string())];
-    objects.extend((0..ROLES).map(|number| random_role(number, &permissions, &mut dice)));
+    objects.extend((0..ROLES).map(|number| random_role(number, permissions, dice)));
     let began = Instant::now();
     let applied = |batch: Vec<Value>| {
         let admin = &admin;
@@ -69,75 +111,89 @@ async fn p6_e8_what_is_explained_is_what_the_api_server_allows() -> Result<()> {
             .try_collect::<()>()
     };
     applied(objects).await?;
-    applied(
-        (0..EMPLOYEES)
-            .map(|number| random_employee(number, &mut dice))
-            .collect(),
-    )
-    .await?;
+    applied((0..EMPLOYEES).map(|number| random_employee(number, dice)).collect()).await?;
     eprintln!(
         "{ROLES} roles and {EMPLOYEES} employees are there after {:?}",
         began.elapsed()
     );
+    Ok(())
+}
 
-    let person = Person::new(&world, "keeper")?;
-    let asks = |words: &str| -> Result<Value> {
-        let said = person.runs_with(world.plane().admin(), &format!("pimpernel {words} -n bath -o json"))?;
-        ensure!(said.code < 2, "{words}: {}", said.stderr);
-        Ok(serde_json::from_str(&said.stdout)?)
-    };
-    let mut expected: BTreeMap<(String, String, String), bool> = BTreeMap::new();
-    let mut explained: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for number in 0..EXPLAINED {
-        let answer = asks(&format!("explain employee e-{number}"))?;
-        let given = answer["permissions"].as_array().into_iter().flatten();
-        let given = given.map(|given| given["action"].as_str().unwrap_or_default().to_owned());
-        explained.insert(format!("u{number}@bath.example"), given.collect());
+/// What `explain` says that each user may do; and that it is what it says of her roles, each by itself.
+fn explained(known: &Known) -> Result<BTreeMap<String, BTreeSet<Action>>> {
+    let mut of_roles: BTreeMap<String, BTreeSet<Action>> = BTreeMap::new();
+    for number in 0..ROLES {
+        let name = format!("r-{number}");
+        let view = explain::role(&Name::new("bath", name.as_str()), &known.directory, known.now);
+        let view = view.with_context(|| format!("no {name}"))?;
+        let given = view.actions.into_keys().filter(|_| view.idle.is_none());
+        of_roles.insert(name, given.collect());
     }
-    let mut asked = BTreeSet::new();
-    while asked.len() < ACTIONS {
+    let mut by_user = BTreeMap::new();
+    for number in 0..EMPLOYEES {
+        let name = Name::new("bath", format!("e-{number}"));
+        let view = explain::employee(&name, &known.directory, known.now);
+        let view = view.with_context(|| format!("no {name}"))?;
+        let free = |because: &Vec<Because>| because.contains(&Because::Unrestricted);
+        let everybodys = view.actions.iter().filter(|(_, because)| free(because));
+        let mut due: BTreeSet<&Action> = everybodys.map(|(action, _)| action).collect();
+        if view.idle.is_none() {
+            due.extend(view.roles.iter().filter_map(|held| of_roles.get(&*held.role)).flatten());
+        }
+        ensure!(
+            view.actions.keys().collect::<BTreeSet<_>>() == due,
+            "what is said of {name} is not what is said of her roles"
+        );
+        by_user.insert(view.username.to_string(), view.actions.into_keys().collect());
+    }
+    Ok(by_user)
+}
+
+/// So many actions of theirs.
+fn some(permissions: &[(String, String, Vec<String>)], dice: &mut Dice) -> Result<BTreeSet<(String, String, String)>> {
+    let mut some = BTreeSet::new();
+    while some.len() < ACTIONS {
         let (application, permission, actions) = &permissions[usize::try_from(dice.below(permissions.len() as u64))?];
         let action = match actions.len() as u64 {
             0 => "use",
             count => &actions[usize::try_from(dice.below(count))?],
         };
-        if !asked.insert(format!("{application}/{permission}:{action}")) {
-            continue;
-        }
-        let began = Instant::now();
-        let found = asks(&format!("who-can {action} {application}/{permission}"))?;
-        let users: BTreeSet<&str> = found
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|who| who["username"].as_str())
-            .collect();
-        eprintln!(
-            "{} may {action} {application}/{permission}, said within {:?}",
-            users.len(),
-            began.elapsed()
-        );
-        for (user, given) in &explained {
-            let id = format!("{application}/{permission}:{action}");
+        some.insert((application.clone(), permission.clone(), action.to_owned()));
+    }
+    Ok(some)
+}
+
+/// The plugin says what the library says.
+fn said_by_the_plugin(world: &World, known: &Known) -> Result<()> {
+    let person = Person::new(world, "keeper")?;
+    for number in (0..EMPLOYEES).step_by(BY_PLUGIN) {
+        for (kind, name) in [("employee", format!("e-{number}")), ("role", format!("r-{number}"))] {
+            let words = format!("pimpernel explain {kind} {name} -n bath -o name");
+            let said = person.runs_with(world.plane().admin(), &words)?;
+            ensure!(said.code == 0, "{words}: {}", said.stderr);
+            let full = Name::new("bath", name.as_str());
+            let actions: Vec<Action> = match kind {
+                "role" => {
+                    explain::role(&full, &known.directory, known.now).map(|view| view.actions.into_keys().collect())
+                }
+                _ => {
+                    explain::employee(&full, &known.directory, known.now).map(|view| view.actions.into_keys().collect())
+                }
+            }
+            .unwrap_or_default();
+            let expected: Vec<String> = actions.iter().map(ToString::to_string).collect();
             ensure!(
-                given.contains(&id) == users.contains(user.as_str()),
-                "`explain` and `who-can` differ on {user} and {id}"
-            );
-        }
-        for number in 0..500 {
-            let user = format!("u{number}@bath.example");
-            let resource = format!("{permission}.{application}.apps.pimpernel.dev");
-            expected.insert(
-                (user.clone(), action.to_lowercase(), resource),
-                users.contains(user.as_str()),
+                said.stdout.lines().eq(&expected),
+                "{words}: {}, not {expected:?}",
+                said.stdout
             );
         }
     }
-    agree(&world, &expected).await
+    Ok(())
 }
 
 /// Asks the API server everything, and again what it does not show yet.
-async fn agree(world: &World, expected: &BTreeMap<(String, String, String), bool>) -> Result<()> {
+async fn agree(world: &World, expected: &Expected) -> Result<()> {
     let (client, began) = (world.client(), Instant::now());
     let allowed = expected.values().filter(|allowed| **allowed).count();
     ensure!(
@@ -212,7 +268,8 @@ fn random_employee(number: u64, dice: &mut Dice) -> Value {
         // An Active employee holds Active roles only.
         if active && role % 10 == 9 { role - 1 } else { role }
     };
-    let primary = role();
+    // The role of the same number has at least this holder.
+    let primary = if active && number % 10 == 9 { number - 1 } else { number };
     let secondary: BTreeSet<u64> = (0..number % 4)
         .map(|_| role())
         .filter(|role| *role != primary)
