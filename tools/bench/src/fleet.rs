@@ -12,6 +12,7 @@ const PER_TENANT: u32 = 100;
 /// The objects, made when they are asked for.
 pub struct Fleet {
     name: &'static str,
+    per_tenant: u32,
     /// How many employees there are.
     pub employees: u32,
 }
@@ -19,12 +20,25 @@ pub struct Fleet {
 impl Fleet {
     /// One whose namespaces begin with `name`.
     pub fn new(name: &'static str, employees: u32) -> Self {
-        Self { name, employees }
+        let per_tenant = PER_TENANT;
+        Self {
+            name,
+            per_tenant,
+            employees,
+        }
+    }
+
+    /// One tenant with all of them.
+    pub fn of_one(employees: u32) -> Self {
+        Self {
+            per_tenant: u32::MAX,
+            ..Self::new("fleet", employees)
+        }
     }
 
     /// How many tenants there are.
     pub fn tenants(&self) -> u32 {
-        self.employees.div_ceil(PER_TENANT)
+        self.employees.div_ceil(self.per_tenant)
     }
 
     /// The namespace of a tenant.

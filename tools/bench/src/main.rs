@@ -5,6 +5,7 @@ mod arrival;
 mod change;
 mod cluster;
 mod endings;
+mod explain;
 mod fleet;
 mod floor;
 mod ready;
@@ -44,6 +45,8 @@ enum Part {
     Employees,
     /// Many sessions that end at once.
     Endings,
+    /// What one of the employees may do, if all are in one tenant.
+    Explain,
 }
 
 #[tokio::main]
@@ -52,14 +55,19 @@ async fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
     let mut table = Table::new(match args.only {
-        Some(Part::Employees) => format!("{} employees", args.employees),
+        Some(Part::Employees | Part::Explain) => format!("{} employees", args.employees),
         Some(Part::Endings) => format!("{} sessions", args.sessions),
         None => format!("{} employees, and then {} sessions", args.employees, args.sessions),
     });
-    if args.only != Some(Part::Endings) {
+    let measured = |part| args.only.is_none_or(|only| only == part);
+    if measured(Part::Explain) {
+        eprintln!("an explanation, in this process");
+        explain::measure(args.employees, &mut table)?;
+    }
+    if measured(Part::Employees) {
         employees(&args, &mut table).await?;
     }
-    if args.only != Some(Part::Employees) {
+    if measured(Part::Endings) {
         endings::measure(&args.operator, args.sessions, &mut table).await?;
     }
     table.print();
