@@ -28,23 +28,23 @@ pub use cluster::{Cluster, whole};
 
 use crate::api::ConsentDecision;
 use anyhow::Result;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use completion::Named;
 use jiff::Timestamp;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 /// Tenants, roles, employees and impersonation, from the command line.
-///
-/// Exit codes: 0 all is well, 1 something was found or refused, 2 the command could not be run.
 #[derive(Parser)]
 #[command(name = "pimpernel", version)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Verb,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Verb {
     Check(check::Check),
     Explain(explain::Explain),
     WhoCan(who::WhoCan),
@@ -65,6 +65,13 @@ enum Command {
     Completion(completion::Completion),
 }
 
+/// What the exit code of every command says.
+const EXIT_CODES: &str = "Exit codes: 0 it is done or told, and the answer is not no; 1 the cluster refuses it or does not \
+    show it to you, or the answer is no; 2 the command could not be run";
+
+/// How wide help is at most, in columns.
+const WIDTH: usize = 80;
+
 /// How a command that could be run came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -76,7 +83,7 @@ pub enum Outcome {
     Ended(u8),
 }
 
-impl Command {
+impl Verb {
     async fn run(self) -> Result<Outcome> {
         let outcome = match self {
             // What cannot be read cannot be judged.
@@ -97,7 +104,8 @@ impl Command {
             Self::Completion(completion) => completion.run(),
         };
         match outcome {
-            Err(error) if cluster::refusal(&error).is_some() => {
+            // That something is not there refuses nobody anything.
+            Err(error) if cluster::refusal(&error).is_some_and(|status| status.code != 404) => {
                 complain(&error);
                 Ok(Outcome::Refused)
             }
@@ -115,6 +123,18 @@ fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// The whole command line. What names something cannot be empty.
+fn command() -> Command {
+    fn named(command: Command) -> Command {
+        let strict = |arg: Arg| match arg.get::<Named>() {
+            Some(_) => arg.value_parser(NonEmptyStringValueParser::new()),
+            None => arg,
+        };
+        command.mut_args(strict).mut_subcommands(named).after_help(EXIT_CODES)
+    }
+    named(Arguments::command()).max_term_width(WIDTH)
+}
+
 /// Runs the command line as `program` and tells how it came out.
 pub fn main(program: &'static str) -> ExitCode {
     match completion::answered() {
@@ -125,7 +145,7 @@ pub fn main(program: &'static str) -> ExitCode {
             return ExitCode::from(2);
         }
     }
-    let matches = Arguments::command().bin_name(program).get_matches();
+    let matches = command().bin_name(program).get_matches();
     let run = Arguments::from_arg_matches(&matches).map_err(anyhow::Error::from);
     let outcome = run.and_then(|arguments| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

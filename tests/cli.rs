@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "common/commands.rs"]
+mod commands;
 #[path = "cli/completion.rs"]
 mod completion;
+#[path = "cli/conventions.rs"]
+mod conventions;
 #[path = "cli/hostile.rs"]
 mod hostile;
 #[path = "cli/questions.rs"]

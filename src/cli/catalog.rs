@@ -20,8 +20,6 @@ pub struct Catalog {
 #[derive(Subcommand)]
 enum Verb {
     /// Print the ClusterRole, with its binding, that the operator needs to grant what a catalogue lists.
-    ///
-    /// Exit codes: 0 it is printed, 1 the catalogue would be refused, 2 the command could not be run.
     Rbac {
         /// The catalogue, or `-` for standard input.
         #[arg(value_name = "FILE")]

@@ -47,12 +47,20 @@ const NOT_JUDGED: [(&str, &str); 9] = [
     ("", "whether the namespaces exist"),
 ];
 
+const NAMESPACE: &str = "The namespace of objects that name none; those that name another one are refused, as kubectl does. \
+    Absent: `default`, or with `--cluster` that of the kubeconfig's context";
+
 /// Say what the cluster would say to manifests, without applying them.
 ///
 /// Each object is judged as if all the others were in place. What refers to something that is nowhere is admitted with a
-/// warning. The catalogues that come with Pimpernel are taken to exist. Exit codes: 0 all would be admitted, 1 something
-/// would be refused, 2 nothing could be judged.
+/// warning. The catalogues that come with Pimpernel are taken to exist.
 #[derive(clap::Args)]
+#[command(
+    mut_arg("namespace", |flag| flag.help(NAMESPACE)),
+    mut_arg("context", |flag| flag.requires("cluster")),
+    mut_arg("kubeconfig", |flag| flag.requires("cluster")),
+    mut_arg("user", |flag| flag.requires("cluster")),
+)]
 pub struct Check {
     /// Files, folders with all below them, or `-` for standard input.
     #[arg(required = true, value_name = "FILE")]

@@ -9,6 +9,7 @@ use kube::client::Body;
 use kube::config::{self, KubeConfigOptions, Kubeconfig};
 use kube::core::{
     ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope, ObjectList, Request, Status, TypeMeta,
+    request,
 };
 use kube::{Client, Config, Error, Resource};
 use serde::Serialize;
@@ -28,6 +29,16 @@ pub struct Flags {
     pub namespace: Option<String>,
     #[command(flatten)]
     pub access: Access,
+}
+
+/// The flags of every command that lists what is in one namespace or in all.
+#[derive(clap::Args)]
+pub struct Scope {
+    /// All tenants, if you may list them.
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 /// The flags of every command that talks to a cluster.
@@ -52,6 +63,11 @@ pub struct Cluster {
     pub namespace: String,
 }
 
+/// What can be written: an object of a tenant.
+pub trait Ours: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned {}
+
+impl<K> Ours for K where K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned {}
+
 /// The entry of a kubeconfig through which a cluster is reached.
 pub struct Origin {
     /// The name of the context.
@@ -70,6 +86,21 @@ impl Flags {
             cluster.namespace.clone_from(namespace);
         }
         Ok(cluster)
+    }
+}
+
+impl Scope {
+    /// The objects of a kind that are meant, and where that is, in words.
+    pub async fn objects<K>(&self) -> Result<(Api<K>, String)>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        let Cluster { client, namespace } = self.flags.connect().await?;
+        Ok(if self.all_namespaces {
+            (Api::all(client), "in any tenant".to_owned())
+        } else {
+            (Api::namespaced(client, &namespace), format!("in `{namespace}`"))
+        })
     }
 }
 
@@ -180,31 +211,30 @@ impl Cluster {
     }
 
     /// Puts an object in the place of the stored one, if that is still what was read, or asks whether it could be.
-    pub async fn update<K>(&self, object: &K, dry_run: bool) -> Result<(K, Vec<String>)>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned,
-    {
-        let url = K::url_path(&(), object.meta().namespace.as_deref());
-        let parameters = PostParams {
-            dry_run,
-            ..PostParams::default()
-        };
-        let name = object.meta().name.as_deref().unwrap_or_default();
-        let request = Request::new(url).replace(name, &parameters, serde_json::to_vec(object)?);
-        self.send(request.context("the request cannot be written")?).await
+    pub async fn update<K: Ours>(&self, object: &K, dry_run: bool) -> Result<(K, Vec<String>)> {
+        let name = object.meta().name.clone().unwrap_or_default();
+        let replace = |to: Request, how: &PostParams, object| to.replace(&name, how, object);
+        self.write(object, dry_run, replace).await
     }
 
     /// Creates an object in its namespace, or asks whether it could be. Gives it with the warnings that came with it.
-    pub async fn create<K>(&self, object: &K, dry_run: bool) -> Result<(K, Vec<String>)>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned,
-    {
+    pub async fn create<K: Ours>(&self, object: &K, dry_run: bool) -> Result<(K, Vec<String>)> {
+        let create = |to: Request, how: &PostParams, object| to.create(how, object);
+        self.write(object, dry_run, create).await
+    }
+
+    async fn write<K: Ours>(
+        &self,
+        object: &K,
+        dry_run: bool,
+        request: impl FnOnce(Request, &PostParams, Vec<u8>) -> Result<http::Request<Vec<u8>>, request::Error>,
+    ) -> Result<(K, Vec<String>)> {
         let url = K::url_path(&(), object.meta().namespace.as_deref());
-        let parameters = PostParams {
+        let how = PostParams {
             dry_run,
             ..PostParams::default()
         };
-        let request = Request::new(url).create(&parameters, serde_json::to_vec(object)?);
+        let request = request(Request::new(url), &how, serde_json::to_vec(object)?);
         self.send(request.context("the request cannot be written")?).await
     }
 

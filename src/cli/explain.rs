@@ -12,8 +12,6 @@ use clap::Subcommand;
 use serde::Serialize;
 
 /// Say what an employee may do, what a role gives, or what a permission is, and because of what.
-///
-/// Exit codes: 0 it is told, 1 the cluster does not show it to you, 2 the command could not be run.
 #[derive(clap::Args)]
 pub struct Explain {
     #[command(subcommand)]
@@ -123,9 +121,12 @@ impl Origin {
         }
     }
 
-    /// For people.
-    pub fn told(&self) -> String {
-        let by = self.implied_by.as_ref().map(|by| format!("implied by {by}"));
+    /// For people who ask about `action`.
+    pub fn told(&self, action: &str) -> String {
+        let by = self
+            .implied_by
+            .as_ref()
+            .map(|by| format!("implied by {}", beside(by, action)));
         match (&self.role, by) {
             (Some(role), Some(by)) => format!("role {role}, {by}"),
             (Some(role), None) => format!("role {role}"),
@@ -133,6 +134,14 @@ impl Origin {
             (None, None) if self.unrestricted => "everybody has it".to_owned(),
             (None, None) => "listed".to_owned(),
         }
+    }
+}
+
+/// An action beside another one: its name alone, if they are of the same permission.
+fn beside<'a>(action: &'a str, other: &str) -> &'a str {
+    match (action.rsplit_once(':'), other.rsplit_once(':')) {
+        (Some((permission, name)), Some((others, _))) if permission == others => name,
+        _ => action,
     }
 }
 
@@ -253,7 +262,7 @@ fn tables(answer: &Answer, wide: bool) -> Vec<Table> {
     }
     let mut given = Table::new(&headings);
     for line in &answer.permissions {
-        let from: Vec<String> = line.from.iter().map(Origin::told).collect();
+        let from: Vec<String> = line.from.iter().map(|origin| origin.told(&line.action)).collect();
         let mut row = vec![line.action.clone(), from.join("; ")];
         if wide {
             row.push(line.rights.join("; "));
@@ -321,10 +330,14 @@ fn permission(name: &str, known: &Known, form: Form) -> Result<Outcome> {
             } else {
                 line.default_for.join(",")
             };
+            let names = |actions: &[String]| {
+                let names: Vec<&str> = actions.iter().map(|action| beside(action, &line.action)).collect();
+                names.join(",")
+            };
             let mut row = vec![
-                line.action.clone(),
-                line.implies.join(","),
-                line.requires.join(","),
+                beside(&line.action, &line.action).to_owned(),
+                names(&line.implies),
+                names(&line.requires),
                 free,
             ];
             if wide {

@@ -3,27 +3,25 @@
 mod page;
 mod period;
 
-use super::cluster::Flags;
+use super::cluster::Scope;
 use super::completion::Named;
-use super::output::{self, Table};
+use super::output::{self, Form};
 use super::{Outcome, now, tell};
 use crate::api::ChangeRecord;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use kube::core::ObjectList;
 use page::Column;
 use period::{Edge, Moment};
 use std::cmp::Reverse;
-use std::io::Write as _;
 
 /// How many records are asked for at once.
 const PAGE: u32 = 500;
 
 /// Tell who changed what and when, the newest first, also of what was deleted long ago.
-///
-/// Exit codes: 0 it is told, 1 the cluster does not show it to you, 2 the command could not be run.
 #[derive(clap::Args)]
 pub struct History {
     /// The role, or what `--kind` says. Absent: everything in the tenant that has a history.
@@ -44,14 +42,11 @@ pub struct History {
     /// Only what that user did, or what was done on their behalf.
     #[arg(long, value_name = "USER")]
     by: Option<String>,
-    /// Of all tenants, if you may list their records.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    all_namespaces: bool,
-    /// The form of the answer.
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Form,
     #[command(flatten)]
-    flags: Flags,
+    scope: Scope,
+    /// The form of the answer.
+    #[arg(short, long, value_enum, default_value = "table")]
+    output: Shape,
 }
 
 /// What has a history.
@@ -67,22 +62,33 @@ enum Subject {
     Impersonation,
 }
 
-/// The form of a history.
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Form {
-    /// A line for each value that changed, for people.
-    #[default]
-    Table,
-    /// With UID, generation and session.
-    Wide,
-    /// The ChangeRecords, as JSON.
-    Json,
-    /// The ChangeRecords, as YAML.
-    Yaml,
-    /// A row for each value that changed, for spreadsheets.
+/// The form of a history: as of other lists, or for spreadsheets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// The ChangeRecords; as a table a line for each value that changed.
+    Of(Form),
+    /// A row for each value that changed.
     Csv,
-    /// Their names alone.
-    Name,
+}
+
+impl ValueEnum for Shape {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[
+            Self::Of(Form::Table),
+            Self::Of(Form::Wide),
+            Self::Of(Form::Json),
+            Self::Of(Form::Yaml),
+            Self::Of(Form::Name),
+            Self::Csv,
+        ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Of(form) => form.to_possible_value(),
+            Self::Csv => Some(PossibleValue::new("csv").help("A row for each value that changed, for spreadsheets")),
+        }
+    }
 }
 
 impl Subject {
@@ -99,12 +105,7 @@ impl Subject {
 impl History {
     /// Tells it.
     pub async fn run(self) -> Result<Outcome> {
-        let cluster = self.flags.connect().await?;
-        let records: Api<ChangeRecord> = if self.all_namespaces {
-            Api::all(cluster.client)
-        } else {
-            Api::namespaced(cluster.client, &cluster.namespace)
-        };
+        let (records, place) = self.scope.objects().await?;
         let mut list = self.read(&records).await?;
         self.narrow(&mut list.items)?;
         // The name parts what was written in the same second, so that the order is the same each time.
@@ -116,7 +117,7 @@ impl History {
             )
         });
         if list.items.is_empty() {
-            tell(self.nothing(&cluster.namespace));
+            tell(self.nothing(&place));
         }
         self.write(&list)?;
         Ok(Outcome::Fine)
@@ -168,27 +169,21 @@ impl History {
         Ok(())
     }
 
-    fn nothing(&self, namespace: &str) -> String {
+    fn nothing(&self, place: &str) -> String {
         let of = match (&self.name, self.kind.unwrap_or(Subject::Role)) {
             (Some(name), kind) => format!(" of {} `{name}`", kind.kind().to_lowercase()),
             (None, _) => String::new(),
         };
-        let within = if self.all_namespaces {
-            "any tenant".to_owned()
-        } else {
-            format!("`{namespace}`")
-        };
-        format!("there is no record{of} in {within} to which all of that applies")
+        format!("there is no record{of} {place} to which all of that applies")
     }
 
     /// What need not be said is left out: the tenant and the subject where they are given, which life where there was one.
-    fn columns(&self, records: &[ChangeRecord]) -> Vec<Column> {
-        let wide = self.output == Form::Wide;
+    fn columns(&self, records: &[ChangeRecord], wide: bool) -> Vec<Column> {
         let subject = self.name.is_none();
         let life = wide || !subject && page::lives(records) > 1;
         let columns = [
             (true, Column::Time),
-            (self.all_namespaces, Column::Tenant),
+            (self.scope.all_namespaces, Column::Tenant),
             (subject, Column::Kind),
             (subject, Column::Name),
             (life, Column::Uid),
@@ -205,20 +200,10 @@ impl History {
 
     fn write(&self, list: &ObjectList<ChangeRecord>) -> Result<()> {
         match self.output {
-            Form::Table | Form::Wide => {
-                let columns = self.columns(&list.items);
-                output::write(output::Format::Table, list, |list| page::table(&list.items, &columns))
-            }
-            Form::Json => output::write(output::Format::Json, list, |_| Table::new(&[])),
-            Form::Yaml => output::write(output::Format::Yaml, list, |_| Table::new(&[])),
-            Form::Csv => Ok(page::csv(&list.items, anstream::stdout().lock())?),
-            Form::Name => {
-                let mut stdout = anstream::stdout().lock();
-                for record in &list.items {
-                    writeln!(stdout, "changerecord.pimpernel.dev/{}", record.name_any())?;
-                }
-                Ok(())
-            }
+            Shape::Of(form) => output::objects(form, list, |records, wide| {
+                page::table(records, &self.columns(records, wide))
+            }),
+            Shape::Csv => Ok(page::csv(&list.items, anstream::stdout().lock())?),
         }
     }
 }

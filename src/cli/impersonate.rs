@@ -29,8 +29,7 @@ use std::io::Write as _;
 ///
 /// Waits until the session is open, shows the banner, and prints a line for your shell:
 /// `eval "$(kubectl pimpernel impersonate TENANT --mode Support --reason '...')"`. The session has a kubeconfig of its own;
-/// yours is not changed. Ctrl-C while it waits stops the request. Exit codes: 0 the session is open (or was, with `--exec`,
-/// then that of the command), 1 it was refused, or interrupted, 2 the command could not be run.
+/// yours is not changed. Ctrl-C while it waits stops the request.
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Impersonate {
@@ -55,7 +54,8 @@ pub struct Impersonate {
     /// Open a shell in the session, with the banner in its prompt. The session stays open when you leave the shell.
     #[arg(long, conflicts_with_all = ["exec", "output"])]
     shell: bool,
-    /// Run one command in the session: `--exec -- COMMAND...`. The session is stopped when the command ends.
+    /// Run one command in the session: `--exec -- COMMAND...`. The session is stopped when the command ends, and the exit code is
+    /// that of the command.
     #[arg(long, requires = "command", conflicts_with = "output")]
     exec: bool,
     /// The command for `--exec`.
@@ -137,7 +137,8 @@ impl Impersonate {
             }
             return left;
         }
-        self.hand_over(&session, &kept)?;
+        let path = quoted(&kept.kubeconfig().display().to_string());
+        self.hand_over(&session, Some(&kept), &format!("export KUBECONFIG={path}"))?;
         Ok(Outcome::Fine)
     }
 
@@ -179,32 +180,26 @@ impl Impersonate {
         let name = asked.name_any();
         let tenant = asked.namespace().unwrap_or_default();
         tell(format_args!("to enter it: `impersonate {tenant} --resume {name}`"));
-        if self.output == Format::Table {
-            anstream::stdout().lock().write_all(format!("{name}\n").as_bytes())?;
-        } else {
-            output::write(self.output, asked, |_| Table::new(&[]))?;
-        }
+        self.hand_over(asked, None, &name)?;
         Ok(Outcome::Fine)
     }
 
-    /// Says where the session's kubeconfig is: to a shell, or to a program.
-    fn hand_over(&self, session: &Impersonation, kept: &Kept) -> Result<()> {
-        let path = kept.kubeconfig();
+    /// Says of the session, and where its kubeconfig is if it was entered, to a program; and to a shell that one line.
+    fn hand_over(&self, session: &Impersonation, kept: Option<&Kept>, line: &str) -> Result<()> {
         if self.output == Format::Table {
-            let line = format!("export KUBECONFIG={}\n", quoted(&path.display().to_string()));
-            return Ok(anstream::stdout().lock().write_all(line.as_bytes())?);
+            return Ok(writeln!(anstream::stdout().lock(), "{line}")?);
         }
-        let noted = &kept.noted;
+        let status = session.status.clone().unwrap_or_default();
         let answer = json!({
-            "namespace": noted.namespace,
-            "name": noted.name,
-            "uid": noted.uid,
-            "mode": noted.mode,
-            "impersonator": noted.impersonator,
-            "banner": noted.banner,
-            "landingPage": session.status.as_ref().and_then(|status| status.landing_page.as_ref()),
-            "expirationTime": noted.expiration_time,
-            "kubeconfig": path,
+            "namespace": session.namespace(),
+            "name": session.name_any(),
+            "uid": session.uid(),
+            "mode": session.spec.mode,
+            "impersonator": session.spec.impersonator,
+            "banner": status.banner,
+            "landingPage": status.landing_page,
+            "expirationTime": status.expiration_time,
+            "kubeconfig": kept.map(Kept::kubeconfig),
         });
         output::write(self.output, &answer, |_| Table::new(&[]))
     }

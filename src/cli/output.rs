@@ -5,6 +5,8 @@ use anstream::stdout;
 use anyhow::Result;
 use clap::ValueEnum;
 use clap::builder::styling::{AnsiColor, Style};
+use kube::core::ObjectList;
+use kube::{Resource, ResourceExt as _};
 use serde::Serialize;
 use std::io::Write as _;
 
@@ -93,20 +95,33 @@ pub fn shown(value: &str) -> String {
     text
 }
 
+/// As kubectl names an object.
+pub fn named<K: Resource<DynamicType = ()>>(object: &K) -> String {
+    format!(
+        "{}.{}/{}",
+        K::kind(&()).to_lowercase(),
+        K::group(&()),
+        object.name_any()
+    )
+}
+
 /// Writes `answer` to standard output; the table only if it has rows.
 pub fn write<T: Serialize>(format: Format, answer: &T, table: impl FnOnce(&T) -> Table) -> Result<()> {
-    let mut stdout = stdout().lock();
-    match format {
-        Format::Table => {
-            let table = table(answer);
-            if !table.rows.is_empty() {
-                table.lines().try_for_each(|line| writeln!(stdout, "{line}"))?;
-            }
-        }
-        Format::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(answer)?)?,
-        Format::Yaml => write!(stdout, "{}", serde_yaml::to_string(answer)?)?,
-    }
-    Ok(stdout.flush()?)
+    let form = match format {
+        Format::Table => Form::Table,
+        Format::Json => Form::Json,
+        Format::Yaml => Form::Yaml,
+    };
+    list(form, answer, |answer, _| vec![table(answer)], |_| vec![])
+}
+
+/// Writes objects in that form: `table` for people, with more columns if it is to be wide.
+pub fn objects<K>(form: Form, list: &ObjectList<K>, table: impl FnOnce(&[K], bool) -> Table) -> Result<()>
+where
+    K: Resource<DynamicType = ()> + Serialize + Clone,
+{
+    let names = |list: &ObjectList<K>| list.iter().map(named).collect();
+    self::list(form, list, |list, wide| vec![table(&list.items, wide)], names)
 }
 
 /// Writes `answer` in that form: `tables` for people, with more columns if they are to be wide, and `names` for a list of names.

@@ -1,7 +1,7 @@
 //! `roles`: listing, who holds one, copying, setting back, assigning. What writes can print what it would write instead.
 
 use super::ask;
-use super::cluster::{Cluster, Flags};
+use super::cluster::{Cluster, Flags, Scope};
 use super::completion::Named;
 use super::output::{self, Form, Table, shown};
 use super::write::Writing;
@@ -18,8 +18,6 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// Look after the roles of a tenant.
-///
-/// Exit codes: 0 it is done, 1 the cluster refuses it, 2 the command could not be run.
 #[derive(clap::Args)]
 pub struct Roles {
     #[command(subcommand)]
@@ -48,11 +46,8 @@ struct List {
     /// Those in that state.
     #[arg(long, value_enum)]
     state: Option<State>,
-    /// Those of all tenants, if you may list them.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    all_namespaces: bool,
     #[command(flatten)]
-    flags: Flags,
+    scope: Scope,
     /// The form of the answer.
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
@@ -156,31 +151,23 @@ impl List {
     }
 
     async fn run(self) -> Result<Outcome> {
-        let cluster = self.flags.connect().await?;
-        let roles: Api<Role> = if self.all_namespaces {
-            Api::all(cluster.client)
-        } else {
-            Api::namespaced(cluster.client, &cluster.namespace)
-        };
+        let (roles, place) = self.scope.objects::<Role>().await?;
         let mut list = roles.list(&ListParams::default()).await?;
         list.items.retain(|role| self.wanted(role));
-        let empty = list.items.is_empty();
-        let names = |list: &kube::core::ObjectList<Role>| list.iter().map(|role| named("role", role)).collect();
-        output::list(self.output, &list, |list, wide| vec![table(&list.items, wide)], names)?;
-        if empty {
-            tell("there are no such roles");
+        let tenants = self.scope.all_namespaces;
+        output::objects(self.output, &list, |list, wide| table(list, tenants, wide))?;
+        if list.items.is_empty() {
+            tell(format_args!("there are no such roles {place}"));
         }
         Ok(Outcome::Fine)
     }
 }
 
-/// As kubectl names an object.
-fn named<K: kube::ResourceExt>(kind: &str, object: &K) -> String {
-    format!("{kind}.pimpernel.dev/{}", object.name_any())
-}
-
-fn table(roles: &[Role], wide: bool) -> Table {
-    let mut headings = vec!["TENANT", "NAME", "DISPLAY NAME", "STATE", "ASSIGNED", "READY"];
+fn table(roles: &[Role], tenants: bool, wide: bool) -> Table {
+    let mut headings = vec!["NAME", "DISPLAY NAME", "STATE", "ASSIGNED", "READY"];
+    if tenants {
+        headings.insert(0, "TENANT");
+    }
     if wide {
         headings.push("DESCRIPTION");
     }
@@ -192,13 +179,15 @@ fn table(roles: &[Role], wide: bool) -> Table {
             .assigned_users
             .map(|count| (count.active + count.inactive).to_string());
         let mut row = vec![
-            role.namespace().unwrap_or_default(),
             role.name_any(),
             role.spec.display_name.clone(),
             format!("{:?}", role.spec.state),
             assigned.unwrap_or_default(),
             ready.map(|ready| format!("{:?}", ready.status)).unwrap_or_default(),
         ];
+        if tenants {
+            row.insert(0, role.namespace().unwrap_or_default());
+        }
         if wide {
             row.push(role.spec.description.clone().unwrap_or_default());
         }

@@ -1,27 +1,20 @@
 //! `sessions`: those that are open and those that have ended.
 
-use super::cluster::Flags;
+use super::cluster::Scope;
 use super::impersonate::{Standing, spelled, standing};
 use super::output::{self, Form, Table};
-use super::{Outcome, now};
+use super::{Outcome, now, tell};
 use crate::api::Impersonation;
 use anyhow::Result;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use kube::api::{Api, ListParams};
-use kube::core::ObjectList;
-use std::io::Write as _;
+use kube::api::ListParams;
 
 /// List the sessions of a tenant, the open ones first.
-///
-/// Exit codes: 0 they are listed, 1 the cluster does not show them to you, 2 the command could not be run.
 #[derive(clap::Args)]
 pub struct Sessions {
     #[command(flatten)]
-    flags: Flags,
-    /// Those of all tenants, if you may list them.
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    all_namespaces: bool,
+    scope: Scope,
     /// The form of the answer.
     #[arg(short, long, value_enum, default_value_t)]
     output: Form,
@@ -30,45 +23,31 @@ pub struct Sessions {
 impl Sessions {
     /// Lists them.
     pub async fn run(self) -> Result<Outcome> {
-        let cluster = self.flags.connect().await?;
-        let sessions: Api<Impersonation> = if self.all_namespaces {
-            Api::all(cluster.client)
-        } else {
-            Api::namespaced(cluster.client, &cluster.namespace)
-        };
+        let (sessions, place) = self.scope.objects::<Impersonation>().await?;
         let mut list = sessions.list(&ListParams::default()).await?;
         list.items.sort_by_key(|session| {
             let over = matches!(standing(session), Standing::Over(_));
             (over, std::cmp::Reverse(session.creation_timestamp()))
         });
-        match self.output {
-            Form::Table | Form::Wide => {
-                let wide = self.output == Form::Wide;
-                output::write(output::Format::Table, &list, |list| table(list, wide, now()))?;
-                if list.items.is_empty() {
-                    super::tell("there are no sessions");
-                }
-            }
-            Form::Json => output::write(output::Format::Json, &list, |_| Table::new(&[]))?,
-            Form::Yaml => output::write(output::Format::Yaml, &list, |_| Table::new(&[]))?,
-            Form::Name => {
-                let mut stdout = anstream::stdout().lock();
-                for session in &list.items {
-                    writeln!(stdout, "impersonation.pimpernel.dev/{}", session.name_any())?;
-                }
-            }
+        let tenants = self.scope.all_namespaces;
+        output::objects(self.output, &list, |list, wide| table(list, (tenants, wide), now()))?;
+        if list.items.is_empty() {
+            tell(format_args!("there are no sessions {place}"));
         }
         Ok(Outcome::Fine)
     }
 }
 
-fn table(list: &ObjectList<Impersonation>, wide: bool, now: Timestamp) -> Table {
-    let mut headings = vec!["TENANT", "NAME", "MODE", "IMPERSONATOR", "STATE", "LEFT", "END"];
+fn table(sessions: &[Impersonation], (tenants, wide): (bool, bool), now: Timestamp) -> Table {
+    let mut headings = vec!["NAME", "MODE", "IMPERSONATOR", "STATE", "LEFT"];
+    if tenants {
+        headings.insert(0, "TENANT");
+    }
     if wide {
-        headings.extend(["TICKET", "REASON"]);
+        headings.extend(["END", "TICKET", "REASON"]);
     }
     let mut table = Table::new(&headings);
-    for session in &list.items {
+    for session in sessions {
         let status = session.status.clone().unwrap_or_default();
         let active = status.conditions.iter().find(|condition| condition.type_ == "Active");
         let end = status.end_time.as_ref().or(status.expiration_time.as_ref());
@@ -77,16 +56,18 @@ fn table(list: &ObjectList<Impersonation>, wide: bool, now: Timestamp) -> Table 
             _ => String::new(),
         };
         let mut row = vec![
-            session.namespace().unwrap_or_default(),
             session.name_any(),
             format!("{:?}", session.spec.mode),
             session.spec.impersonator.clone(),
             active.map(|active| active.reason.clone()).unwrap_or_default(),
             left,
-            end.map(|end| end.0.to_string()).unwrap_or_default(),
         ];
+        if tenants {
+            row.insert(0, session.namespace().unwrap_or_default());
+        }
         if wide {
             row.extend([
+                end.map(|end| end.0.to_string()).unwrap_or_default(),
                 session.spec.ticket.clone().unwrap_or_default(),
                 session.spec.reason.clone(),
             ]);

@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// Without a name it is the session that the kubeconfig in use is for, or else the only one that was entered from this
 /// machine. Its files are removed; your own kubeconfig was never changed. In a shell that has `KUBECONFIG` from the
-/// session, a line is printed that sets it back: `eval "$(kubectl pimpernel stop)"`. Exit codes: 0 the session is over,
-/// 1 the cluster refused or the session is not over yet, 2 the command could not be run.
+/// session, a line is printed that sets it back: `eval "$(kubectl pimpernel stop)"`. It is refused if the session is not over
+/// soon.
 #[derive(clap::Args)]
 pub struct Stop {
     /// The Impersonation, in the tenant that `-n` names.
@@ -116,8 +116,8 @@ async fn from_inside(cluster: &Cluster, noted: &Noted) -> Result<Outcome> {
         }
     }
     tell(format_args!(
-        "session {namespace}/{name} is over: you are `{}` again, in context `{}`",
-        noted.impersonator, noted.context
+        "session {namespace}/{name} is over: you are yourself again, in context `{}`",
+        noted.context
     ));
     Ok(Outcome::Fine)
 }

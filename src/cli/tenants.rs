@@ -8,11 +8,8 @@ use crate::api::Tenant;
 use anyhow::Result;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
-use kube::core::ObjectList;
 
 /// List tenants, if you may list them all.
-///
-/// Exit codes: 0 they are listed, 1 the cluster does not show them to you, 2 the command could not be run.
 #[derive(clap::Args)]
 pub struct Tenants {
     /// Those directly below that one.
@@ -34,11 +31,7 @@ impl Tenants {
             None => ListParams::default(),
         };
         let list = tenants.list(&which).await?;
-        let names = |list: &ObjectList<Tenant>| {
-            let name = |tenant: &Tenant| format!("tenant.pimpernel.dev/{}", tenant.name_any());
-            list.iter().map(name).collect()
-        };
-        output::list(self.output, &list, |list, wide| vec![table(list, wide)], names)?;
+        output::objects(self.output, &list, table)?;
         if list.items.is_empty() {
             tell("there are no such tenants");
         }
@@ -46,25 +39,24 @@ impl Tenants {
     }
 }
 
-fn table(list: &ObjectList<Tenant>, wide: bool) -> Table {
-    let mut headings = vec!["NAME", "DISPLAY NAME", "TYPE", "PARENT", "STATE", "READY"];
+fn table(tenants: &[Tenant], wide: bool) -> Table {
+    let mut headings = vec!["NAME", "DISPLAY NAME", "PARENT", "STATE", "READY"];
     if wide {
-        headings.push("APPLICATIONS");
+        headings.extend(["TYPE", "APPLICATIONS"]);
     }
     let mut table = Table::new(&headings);
-    for tenant in list {
+    for tenant in tenants {
         let status = tenant.status.clone().unwrap_or_default();
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
         let mut row = vec![
             tenant.name_any(),
             tenant.spec.display_name.clone(),
-            format!("{:?}", tenant.spec.type_),
             tenant.spec.parent.clone().unwrap_or_default(),
             format!("{:?}", tenant.spec.state),
             ready.map(|ready| format!("{:?}", ready.status)).unwrap_or_default(),
         ];
         if wide {
-            row.push(tenant.spec.applications.join(","));
+            row.extend([format!("{:?}", tenant.spec.type_), tenant.spec.applications.join(",")]);
         }
         table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }

@@ -12,8 +12,6 @@ use serde::Serialize;
 use std::sync::Arc;
 
 /// List the employees who may do something, and from where they have it.
-///
-/// Exit codes: 0 somebody may, 1 nobody may, or the cluster does not show it to you, 2 the command could not be run.
 #[derive(clap::Args)]
 pub struct WhoCan {
     #[command(flatten)]
@@ -29,8 +27,6 @@ pub struct WhoCan {
 }
 
 /// Say why somebody may not do something, or from where they have it.
-///
-/// Exit codes: 0 they may, 1 they may not, or the cluster does not show it to you, 2 the command could not be run.
 #[derive(clap::Args)]
 pub struct WhyNot {
     /// The user name, or the name of an employee.
@@ -51,8 +47,8 @@ struct Deed {
     /// The action, such as `Edit`; of a switch `use`.
     #[arg(value_name = "ACTION")]
     action: String,
-    /// The permission.
-    #[arg(value_name = "APPLICATION/PERMISSION", add = Named::Permission)]
+    /// The permission, as APPLICATION/PERMISSION.
+    #[arg(value_name = "PERMISSION", add = Named::Permission)]
     permission: String,
 }
 
@@ -91,11 +87,14 @@ impl WhoCan {
         } else {
             in_tenant(&action, &known.namespace, &known)
         };
+        let (tenants, asked) = (self.all_namespaces, action.to_string());
         let table = |found: &Vec<Who>, _| {
-            let mut table = Table::new(&["TENANT", "EMPLOYEE", "USER", "FROM"]);
+            let headings = ["TENANT", "EMPLOYEE", "USER", "FROM"];
+            let mut table = Table::new(headings.get(usize::from(!tenants)..).unwrap_or_default());
             for who in found {
-                let from: Vec<String> = who.from.iter().map(Origin::told).collect();
-                table.row(&[&who.namespace, &who.employee, &who.username, &from.join("; ")]);
+                let from: Vec<String> = who.from.iter().map(|origin| origin.told(&asked)).collect();
+                let row: [&str; 4] = [&who.namespace, &who.employee, &who.username, &from.join("; ")];
+                table.row(row.get(usize::from(!tenants)..).unwrap_or_default());
             }
             vec![table]
         };
@@ -107,7 +106,12 @@ impl WhoCan {
         };
         output::list(self.output, &found, table, names)?;
         if found.is_empty() {
-            tell(format_args!("nobody may do `{action}`"));
+            let place = if self.all_namespaces {
+                "any tenant".to_owned()
+            } else {
+                format!("`{}`", known.namespace)
+            };
+            tell(format_args!("nobody may do `{action}` in {place}"));
             return Ok(Outcome::Refused);
         }
         Ok(Outcome::Fine)
@@ -149,15 +153,17 @@ impl WhyNot {
             "{} {may} do `{action}` in `{}`",
             self.person, known.namespace
         )));
+        let asked = action.to_string();
         let table = |answer: &Answer, _| {
             let mut from = Table::new(&["FROM"]);
-            answer.from.iter().for_each(|origin| from.row(&[&origin.told()]));
+            answer.from.iter().for_each(|origin| from.row(&[&origin.told(&asked)]));
             let mut why = Table::new(&["WHY NOT"]);
             answer.obstacles.iter().for_each(|idle| why.row(&[&idle.told()]));
             vec![from, why]
         };
         output::list(self.output, &answer, table, |answer| {
-            answer.obstacles.iter().map(Idle::told).collect()
+            let from = answer.from.iter().map(|origin| origin.told(&asked));
+            from.chain(answer.obstacles.iter().map(Idle::told)).collect()
         })?;
         Ok(if answer.allowed {
             Outcome::Fine

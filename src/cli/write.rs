@@ -1,14 +1,10 @@
 //! How commands write: to the cluster, or as a manifest for a repository to standard output.
 
-use super::cluster::Cluster;
-use super::output::shown;
+use super::cluster::{Cluster, Ours};
+use super::output::{named, shown};
 use super::{Outcome, tell};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
-use kube::core::NamespaceResourceScope;
-use kube::{Resource, ResourceExt as _};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::io::Write as _;
 
 /// Whether it is done.
@@ -48,10 +44,7 @@ pub struct Writing {
 
 impl Writing {
     /// Creates the object.
-    pub async fn create<K>(&self, cluster: &Cluster, object: K) -> Result<Outcome>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned,
-    {
+    pub async fn create<K: Ours>(&self, cluster: &Cluster, object: K) -> Result<Outcome> {
         let object = match self.dry_run {
             DryRun::Client => object,
             other => heeded(cluster.create(&object, other == DryRun::Server).await?),
@@ -60,10 +53,7 @@ impl Writing {
     }
 
     /// Puts the object in the place of the stored one, unless that has changed since it was read.
-    pub async fn update<K>(&self, cluster: &Cluster, object: K) -> Result<Outcome>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned,
-    {
+    pub async fn update<K: Ours>(&self, cluster: &Cluster, object: K) -> Result<Outcome> {
         let object = match self.dry_run {
             DryRun::Client => object,
             other => heeded(cluster.update(&object, other == DryRun::Server).await?),
@@ -71,10 +61,7 @@ impl Writing {
         self.print(&object, "updated")
     }
 
-    fn print<K>(&self, object: &K, done: &str) -> Result<Outcome>
-    where
-        K: Resource<DynamicType = ()> + Serialize,
-    {
+    fn print<K: Ours>(&self, object: &K, done: &str) -> Result<Outcome> {
         let mut stdout = anstream::stdout().lock();
         let dry = match self.dry_run {
             DryRun::None => "",
@@ -101,10 +88,7 @@ impl Writing {
             }
         }
         match self.output {
-            Printed::Name => {
-                let kind = K::kind(&()).to_lowercase();
-                writeln!(stdout, "{kind}.{}/{} {done}{dry}", K::group(&()), object.name_any())?;
-            }
+            Printed::Name => writeln!(stdout, "{} {done}{dry}", named(object))?,
             Printed::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(&manifest)?)?,
             Printed::Yaml => write!(stdout, "---\n{}", serde_yaml::to_string(&manifest)?)?,
         }

@@ -13,6 +13,8 @@ use std::process::{Command, Output, Stdio};
 mod agreement;
 #[path = "plugin/consent.rs"]
 mod consent;
+#[path = "plugin/conventions.rs"]
+mod conventions;
 #[path = "plugin/history.rs"]
 mod history;
 #[path = "plugin/inside.rs"]
@@ -178,10 +180,7 @@ async fn i9_a_session_is_entered_used_and_stopped_from_inside_and_nothing_is_lef
     );
     let inside = marguerite.runs_with(kubeconfig, "pimpernel stop")?;
     ensure!(
-        inside.code == 0
-            && inside
-                .stderr
-                .contains("is over: you are `marguerite@lsp.example` again"),
+        inside.code == 0 && inside.stderr.contains("is over: you are yourself again, in context"),
         "{}",
         inside.stderr
     );
@@ -230,6 +229,13 @@ async fn i9_a_session_is_entered_used_and_stopped_from_inside_and_nothing_is_lef
     ensure!(everywhere.code == 1, "--as is heeded");
     let everywhere = admin.runs_with(stage.world.plane().admin(), "pimpernel sessions -A")?;
     ensure!(everywhere.stdout.contains("marguerite-"), "{}", everywhere.stderr);
+    conventions::are_kept(&admin)?;
+    let none = admin.runs_with(stage.world.plane().admin(), "pimpernel sessions -n lsp-calais")?;
+    ensure!(
+        none.stderr == "there are no sessions in `lsp-calais`\n",
+        "{}",
+        none.stderr
+    );
     let enter = "pimpernel impersonate lsp-paris --mode Support --reason In_her_place --as marguerite@lsp.example";
     let entered = admin.runs_with(stage.world.plane().admin(), enter)?;
     ensure!(

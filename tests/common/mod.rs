@@ -4,6 +4,7 @@
 
 pub mod cast;
 pub mod chart;
+pub mod commands;
 mod leaks;
 pub mod library;
 pub mod loose;

@@ -213,7 +213,7 @@ async fn a_session_can_be_asked_for_and_entered_later_and_again() -> Result<()> 
     );
     let nobody = dewhurst.runs("pimpernel impersonate lsp-paris --resume nobody")?;
     ensure!(
-        nobody.code == 1 && nobody.stderr.contains("\"nobody\" not found"),
+        nobody.code == 2 && nobody.stderr.contains("\"nobody\" not found"),
         "{}",
         nobody.stderr
     );
