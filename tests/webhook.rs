@@ -11,6 +11,7 @@ use pimpernel::controllers::clock::ServerClock;
 use pimpernel::controllers::witness::Witness;
 use pimpernel::policy::default_roles::Received;
 use pimpernel::policy::history::Employees;
+use pimpernel::policy::ledger::Noted;
 use pimpernel::policy::{Change, Directory, Entry, Meta, Name, Settings, catalog, role, tenant};
 use pimpernel::telemetry::Metrics;
 use pimpernel::webhook::configuration::{ADOPTION_PATH, BOUNDED_PATH, PATH};
@@ -207,6 +208,34 @@ async fn r16_the_same_role_is_judged_by_the_door_through_which_its_writer_comes(
         (&json!(false), &json!(403))
     );
     assert_eq!(bounded["status"]["details"]["causes"][0]["reason"], "ExceedsCeiling");
+}
+
+#[tokio::test]
+async fn r4_only_who_may_escalate_gives_the_names_of_one_role_to_another() {
+    let mut directory = paris();
+    let used = json!({"subject": {"kind": "Role", "name": "night", "uid": "a"}, "operation": "Create", "generation": 1,
+        "actor": {"username": "somebody", "verified": true}, "time": "2026-01-01T00:00:00Z",
+        "changes": [{"path": "spec.displayName", "to": "Night Watch"}]});
+    let record = Name::new("lsp-paris", "change-1");
+    directory.fold(Change::Record(record, Noted::read("lsp-paris", &spec(used))));
+    let mut object = role_object(&json!({"displayName": "Night Watch"}));
+    object["metadata"]["annotations"] = json!({"pimpernel.dev/renamed-from": "night"});
+    let asked = review("Role", "CREATE", (object.clone(), Value::Null));
+    let free = ask(webhook(Some(directory.clone())).await, PATH, &asked).await;
+    assert_eq!(free["allowed"], true, "{free}");
+    let bounded = ask(webhook(Some(directory.clone())).await, BOUNDED_PATH, &asked).await;
+    assert_eq!(bounded["status"]["details"]["causes"][0]["reason"], "NotTheHeir");
+    // What stands there already means nothing; what is set later is refused.
+    let kept = review("Role", "UPDATE", (object.clone(), object.clone()));
+    let answer = ask(webhook(Some(paris())).await, BOUNDED_PATH, &kept).await;
+    assert_eq!(answer["allowed"], true, "{answer}");
+    let set = review(
+        "Role",
+        "UPDATE",
+        (object, role_object(&json!({"displayName": "Night Watch"}))),
+    );
+    let answer = ask(webhook(Some(directory)).await, PATH, &set).await;
+    assert_eq!(answer["status"]["details"]["causes"][0]["reason"], "NotTheHeir");
 }
 
 /// LSP Lyon is there as well.

@@ -37,7 +37,10 @@ const NOT_JUDGED: [(&str, &str); 9] = [
         "R12",
         "whether the operator's memory of out-of-the-box roles is left as it is",
     ),
-    ("R16, I5", "whether the writer would hand out more than she has"),
+    (
+        "R16, I5, R4",
+        "whether the writer would hand out more than she has, or may give the names of one role to another",
+    ),
     ("E6", "whether the writer changes her own employee"),
     ("I9, I12", "whether the writer is the impersonator"),
     (

@@ -4,6 +4,7 @@
 
 use super::directory::{Directory, Meta};
 use super::name::Name;
+use super::role::heir;
 use super::verdict::{Reason, Violation, Violations};
 use super::{access, catalog, ceiling, consent, employee, impersonation, ordering, role, tenant};
 use crate::api::{self, ConsentDecision};
@@ -54,6 +55,8 @@ pub struct Request {
     pub bounded: bool,
     /// The value of the object's annotation [`ordering::ANNOTATION`]; of a deletion, that of the stored one.
     pub ordering: Option<Arc<str>>,
+    /// The value of a role's annotation [`super::ledger::RENAMED_FROM`], if this request sets it.
+    pub renamed_from: Option<Arc<str>>,
 }
 
 /// The answer.
@@ -87,7 +90,11 @@ pub fn adopt(request: &Request, directory: &Directory) -> Answer {
 /// The rules about the writer, which the reconciler cannot know.
 fn about_writer(request: &Request, directory: &Directory, now: Timestamp) -> Violations {
     match &request.subject {
-        Subject::Role(change) => ceiling::role(request, change, directory, now),
+        Subject::Role(change) => {
+            let mut violations = ceiling::role(request, change, directory, now);
+            violations.extend(heir::writer(request));
+            violations
+        }
         Subject::Employee(change) => {
             let mut violations = ceiling::own(request, change, directory);
             violations.extend(ceiling::employee(request, change, directory, now));
@@ -117,16 +124,21 @@ fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> An
             || tenant::deletion(name, directory),
             |tenant| tenant_warnings(tenant, directory),
         ),
-        Subject::Role(change) => judge(
+        Subject::Role(change) => heir::settle(
+            request,
             change,
-            role::read,
-            |role| {
-                let mut violations = role::rules(name, role, None, directory, now);
-                violations.extend(role::granted(name, role, directory).violations);
-                violations
-            },
-            || role::deletion(name, directory, now),
-            |role| role_warnings(name, role, directory),
+            directory,
+            judge(
+                change,
+                role::read,
+                |role| {
+                    let mut violations = role::rules(name, role, None, directory, now);
+                    violations.extend(role::granted(name, role, directory).violations);
+                    violations
+                },
+                || role::deletion(name, directory, now),
+                |role| role_warnings(name, role, directory),
+            ),
         ),
         Subject::Employee(change) => judge(
             change,

@@ -94,14 +94,18 @@ fn people_in(namespace: &Arc<str>, directory: &Directory, keys: &mut BTreeSet<Ke
     keys.extend(sessions.flat_map(|(_, entry)| consents_to(&entry.meta.uid, directory)));
 }
 
-/// The role, those of the same display name, and the holders of either.
+/// The role, those of the same display name and those whose names it took over, and the holders of any.
 fn role(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
     keys.insert(Key::new(Kind::Tenant, Name::tenant(&name.namespace)));
     let read = directory.role(name).and_then(|entry| entry.spec.as_ref().ok());
     let same = read
         .into_iter()
         .flat_map(|role| directory.roles_named(&name.namespace, &role.folded));
-    for role in same.map(|(other, _)| other).chain([name]) {
+    let taken_over = directory.ledger().taken_over(name);
+    let taken_over: Vec<Name> = taken_over
+        .map(|from| Name::new(name.namespace.clone(), from.clone()))
+        .collect();
+    for role in same.map(|(other, _)| other).chain([name]).chain(&taken_over) {
         keys.insert(Key::new(Kind::Role, role.clone()));
         let holders = directory.holders(role);
         for (holder, entry) in holders {

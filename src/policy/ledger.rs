@@ -2,15 +2,23 @@
 //! which nobody can change, so that what it says cannot be undone by deleting an object or writing to its status.
 
 use super::name::{Folded, Key, Kind, Name};
+use super::role::RESERVED;
 use super::verdict::Reason;
-use crate::api::{ChangeRecordSpec, FieldChange, Operation, Subject};
-use imbl::{OrdMap, OrdSet};
+use crate::api::{Actor, ChangeRecordSpec, FieldChange, Operation, Subject};
+use imbl::OrdMap;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
+mod names;
+
+use names::Names;
+pub use names::Naming;
+
 /// The path under which a record names the display name of a role.
 pub const DISPLAY_NAME: &str = "spec.displayName";
+/// The annotation by which a new role takes over the names of one that is gone (R4).
+pub const RENAMED_FROM: &str = "pimpernel.dev/renamed-from";
 /// The path under which the record of a session's end has the end that was asked for.
 pub const NOT_AFTER: &str = "spec.notAfter";
 /// The path under which the record of a session's end says how it ended.
@@ -54,12 +62,8 @@ pub enum Noted {
     },
     /// A role used a name.
     Named {
-        /// The role.
-        role: Name,
-        /// The name, for comparing.
-        folded: Folded,
-        /// Since when.
-        at: Timestamp,
+        /// Which, and which name.
+        naming: Naming,
         /// What the record explains, if it is about one object.
         made: Option<Made>,
     },
@@ -119,9 +123,15 @@ impl Noted {
             }
             (kind, Operation::Create | Operation::Update) => match value(DISPLAY_NAME).filter(|_| kind == Kind::Role) {
                 Some(name) => Some(Self::Named {
-                    folded: Folded::new(name),
-                    role: subject,
-                    at: spec.time.0,
+                    naming: Naming {
+                        folded: Folded::new(name),
+                        role: subject,
+                        at: spec.time.0,
+                        by: whoever(&spec.actor),
+                        from: value(&renamed_from())
+                            .filter(|_| spec.operation == Operation::Create && spec.actor.verified)
+                            .map(Into::into),
+                    },
                     made,
                 }),
                 None => made.map(|made| Self::Changed {
@@ -142,14 +152,11 @@ impl Noted {
     pub fn subject(&self) -> Key {
         match self {
             Self::End { session, .. } => Key::new(Kind::Impersonation, session.clone()),
-            Self::Named { role, .. } => Key::new(Kind::Role, role.clone()),
+            Self::Named { naming, .. } => Key::new(Kind::Role, naming.role.clone()),
             Self::Changed { subject, .. } => subject.clone(),
         }
     }
 }
-
-/// Roles in the order in which they came to a name, and the records that say so.
-type Users = OrdSet<(Timestamp, Arc<str>, Name)>;
 
 /// All that is on record and decides.
 #[derive(Clone, Debug, Default)]
@@ -157,8 +164,7 @@ pub struct Ledger {
     noted: OrdMap<Name, Arc<Noted>>,
     ends: OrdMap<Arc<str>, (Timestamp, Reason)>,
     claims: OrdMap<Claim, (Timestamp, Reason)>,
-    names: OrdMap<(Arc<str>, Folded), Users>,
-    used: OrdMap<Name, OrdMap<Folded, OrdSet<Name>>>,
+    names: Names,
     generations: OrdMap<Arc<str>, i64>,
 }
 
@@ -188,12 +194,8 @@ impl Ledger {
                     self.claims.insert(claim.clone(), (*at, *how));
                 }
             }
-            Noted::Named { role, folded, at, made } => {
-                let key = (role.namespace.clone(), folded.clone());
-                let user = (*at, role.name.clone(), record.clone());
-                self.names.entry(key).or_default().insert(user);
-                let names = self.used.entry(role.clone()).or_default();
-                names.entry(folded.clone()).or_default().insert(record.clone());
+            Noted::Named { naming, made } => {
+                self.names.note(record, naming);
                 if let Some(made) = made {
                     self.explain(made);
                 }
@@ -216,20 +218,7 @@ impl Ledger {
                     self.claims.remove(claim);
                 }
             }
-            Noted::Named { role, folded, at, .. } => {
-                let key = (role.namespace.clone(), folded.clone());
-                if let Some(users) = self.names.get_mut(&key) {
-                    users.remove(&(*at, role.name.clone(), record.clone()));
-                }
-                if let Some(names) = self.used.get_mut(role)
-                    && let Some(records) = names.get_mut(folded)
-                {
-                    records.remove(record);
-                    if records.is_empty() {
-                        names.remove(folded);
-                    }
-                }
-            }
+            Noted::Named { naming, .. } => self.names.forget(record, naming),
             Noted::Changed { .. } => {}
         }
     }
@@ -254,21 +243,47 @@ impl Ledger {
         self.claims.get(claim).copied()
     }
 
-    /// The role that a name belongs to for ever: the first that used it (R4).
+    /// The role that a name belongs to for ever: the first that used it, or who took over its names (R4).
     pub fn owner(&self, namespace: &Arc<str>, folded: &Folded) -> Option<&Arc<str>> {
-        let users = self.names.get(&(namespace.clone(), folded.clone()))?;
-        users.get_min().map(|(_, role, _)| role)
+        self.names.owner(namespace, folded)
+    }
+
+    /// How a name came to be used first (R4).
+    pub fn first_use(&self, namespace: &Arc<str>, folded: &Folded) -> Option<&Naming> {
+        match self.noted(self.names.first(namespace, folded)?)? {
+            Noted::Named { naming, .. } => Some(naming),
+            Noted::End { .. } | Noted::Changed { .. } => None,
+        }
     }
 
     /// Whether that role has used that name.
     pub fn has_used(&self, role: &Name, folded: &Folded) -> bool {
-        self.used.get(role).is_some_and(|names| names.contains_key(folded))
+        self.names.has_used(role, folded)
     }
 
-    /// How many names that role has used.
-    pub fn names_of(&self, role: &Name) -> usize {
-        self.used.get(role).map_or(0, OrdMap::len)
+    /// The names that role has used.
+    pub fn names_of(&self, role: &Name) -> impl Iterator<Item = &Folded> {
+        self.names.used_by(role)
     }
+
+    /// The roles whose names that role took over (R4).
+    pub fn taken_over(&self, role: &Name) -> impl Iterator<Item = &Arc<str>> {
+        self.names.taken_over(role)
+    }
+}
+
+/// Who it was, in words for people, if that is vouched for.
+pub(super) fn whoever(actor: &Actor) -> Option<Arc<str>> {
+    let words = match &actor.on_behalf_of {
+        Some(person) => format!("`{RESERVED}` on behalf of `{person}`"),
+        None => format!("`{}`", actor.username),
+    };
+    actor.verified.then(|| words.into())
+}
+
+/// The path under which the record of a role's creation says whose names it took over.
+pub fn renamed_from() -> String {
+    format!("metadata.annotations[{RENAMED_FROM}]")
 }
 
 /// A short name for what cannot be one itself.

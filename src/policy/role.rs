@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub mod heir;
 mod naming;
 
 pub use naming::{FORBIDDEN, RESERVED};

@@ -2,10 +2,11 @@
 //! [`crate::policy::history::outbox`]'s to say; here it becomes a patch. Asked again about the same write it says the same but
 //! for the UID of the request, and never adds to what it said before.
 
-use super::review::{Reviewer, name, not_ready, refused, spec};
+use super::review::{Reviewer, annotation, name, not_ready, refused, spec};
 use crate::policy::admission::Answer;
 use crate::policy::history::outbox::{Carried, Side, Write, carried, holds_on};
 use crate::policy::history::{FINALIZER, PENDING};
+use crate::policy::ledger::RENAMED_FROM;
 use crate::policy::{Key, Kind, Name};
 use crate::telemetry::Verdict;
 use kube::core::DynamicObject;
@@ -41,6 +42,9 @@ pub(super) fn answer(
         ),
         old: request.old_object.as_ref().map(side),
         new: side(new),
+        renamed_from: Some(new)
+            .filter(|_| kind == Kind::Role && request.old_object.is_none())
+            .and_then(|role| annotation(role, RENAMED_FROM)),
         dry_run: request.dry_run,
     };
     let wanted = match carried(&write, reviewer.witness.employees, (&directory, now), &keys) {
@@ -80,7 +84,7 @@ fn side(object: &DynamicObject) -> Side<'_> {
 }
 
 fn pending(object: &DynamicObject) -> Option<&str> {
-    object.metadata.annotations.as_ref()?.get(PENDING).map(String::as_str)
+    annotation(object, PENDING)
 }
 
 /// What turns the object as it was sent into one that carries what it has to.

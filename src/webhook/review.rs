@@ -10,6 +10,7 @@ use crate::controllers::witness::Witness;
 use crate::policy::admission::{Answer, Request, admit, adopt};
 use crate::policy::default_roles::Received;
 use crate::policy::history::{Deletion, outbox::author, outbox::counts};
+use crate::policy::ledger::RENAMED_FROM;
 use crate::policy::ordering::ANNOTATION;
 use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation, document};
 use crate::telemetry::{Metrics, Verdict};
@@ -297,7 +298,15 @@ fn question(request: &AdmissionRequest<DynamicObject>, kind: Kind, bounded: bool
         user,
         bounded,
         ordering: ordering(request),
+        renamed_from: new.and_then(|new| renamed_from(new, stored)),
     })
+}
+
+/// The annotation that takes over names, if this write sets it.
+fn renamed_from(new: &DynamicObject, stored: Option<&DynamicObject>) -> Option<Arc<str>> {
+    let before = stored.and_then(|stored| annotation(stored, RENAMED_FROM));
+    let said = annotation(new, RENAMED_FROM).filter(|said| before != Some(*said))?;
+    Some(said.into())
 }
 
 /// What the object says of the order in which it may come; of a deletion, the stored one.
@@ -306,8 +315,11 @@ fn ordering(request: &AdmissionRequest<DynamicObject>) -> Option<Arc<str>> {
         .object
         .as_ref()
         .filter(|_| request.operation != Operation::Delete);
-    let annotations = written.or(request.old_object.as_ref())?.metadata.annotations.as_ref()?;
-    annotations.get(ANNOTATION).map(|value| value.as_str().into())
+    annotation(written.or(request.old_object.as_ref())?, ANNOTATION).map(Into::into)
+}
+
+pub(super) fn annotation<'a>(object: &'a DynamicObject, key: &str) -> Option<&'a str> {
+    object.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
 /// The request names no object when many are deleted at once, or when the API server is to find the name: the object does.

@@ -11,6 +11,8 @@ use crate::common::cast::{MARGUERITE, Stage};
 use crate::common::rest::object;
 use crate::common::session::Session;
 
+#[path = "history/heirs.rs"]
+mod heirs;
 #[path = "history/hindered.rs"]
 mod hindered;
 #[path = "history/killed.rs"]

@@ -24,6 +24,7 @@ pub async fn admit(admin: &Caller, object: &Value, now: Timestamp) -> Result<Ans
         user: "anybody".into(),
         bounded: false,
         ordering: None,
+        renamed_from: None,
     };
     Ok(admission::admit(&request, &directory, now))
 }

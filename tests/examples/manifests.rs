@@ -154,6 +154,7 @@ impl Manifest {
             user: user.into(),
             bounded: false,
             ordering: None,
+            renamed_from: None,
         })
     }
 }

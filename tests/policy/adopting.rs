@@ -19,6 +19,7 @@ fn asked(name: &str, old: Option<TenantSpec>) -> Request {
         user: "somebody".into(),
         bounded: true,
         ordering: None,
+        renamed_from: None,
     }
 }
 

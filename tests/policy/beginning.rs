@@ -23,6 +23,7 @@ fn by(world: &World, name: &str, (user, bounded): (&str, bool), change: impl FnO
         user: user.into(),
         bounded,
         ordering: None,
+        renamed_from: None,
     };
     admit(&request, &world.directory, at(NOW))
 }

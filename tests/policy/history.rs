@@ -57,6 +57,7 @@ fn write<'a>(old: Option<&'a Value>, new: &'a Value, pending: Option<&'a str>) -
             spec: Some(new),
             ..Side::default()
         },
+        renamed_from: None,
         dry_run: false,
     }
 }

@@ -17,6 +17,7 @@ fn write(world: &World, name: &str, subject: Subject, ordering: Option<&str>) ->
         user: "somebody".into(),
         bounded: false,
         ordering: ordering.map(Into::into),
+        renamed_from: None,
     };
     admit(&request, &world.directory, at(NOW))
 }

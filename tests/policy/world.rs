@@ -279,6 +279,7 @@ impl World {
             user: user.into(),
             bounded: false,
             ordering: None,
+            renamed_from: None,
         };
         admission::admit(&request, &self.directory, self.now)
     }
@@ -306,8 +307,7 @@ impl World {
     pub fn request(&self, namespace: &str, new: ImpersonationSpec) -> Answer {
         let user = new.impersonator.clone();
         let (old, new) = (None, Some(new));
-        let change = admission::Change { old, new };
-        let subject = admission::Subject::Impersonation(change, None);
+        let subject = admission::Subject::Impersonation(admission::Change { old, new }, None);
         self.admit(namespace, "a-request", subject, &user)
     }
 

@@ -17,6 +17,7 @@ fn write(world: &World, name: &str, subject: Subject, (user, bounded): (&str, bo
         user: user.into(),
         bounded,
         ordering: None,
+        renamed_from: None,
     };
     admit(&request, &world.directory, at(NOW))
 }

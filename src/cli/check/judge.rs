@@ -11,7 +11,7 @@ use crate::api::{GROUP, VERSION};
 use crate::cli::picture::{Id, annotation, fold, id, meta, name, recorded, spec, word};
 use crate::policy::admission::{Request, admit};
 use crate::policy::default_roles;
-use crate::policy::ledger::Noted;
+use crate::policy::ledger::{Naming, Noted, RENAMED_FROM};
 use crate::policy::name::Folded;
 use crate::policy::ordering::ANNOTATION as ORDERING;
 use crate::policy::{self, Change, Directory, Name, Settings, document};
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What would become of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -126,9 +127,11 @@ impl Judge {
         for role in default_roles::coming(&directory, now) {
             directory.fold(role);
         }
+        // What a cluster has has a UID.
+        let alone = live.iter().all(|object| text(object, "uid").is_empty());
         for candidate in candidates {
             if let Some(judgement) = judgements.get_mut(candidate.index) {
-                together(&candidate, &directory, now, judgement);
+                together(&candidate, (&directory, alone), now, judgement);
             }
         }
         (judgements, directory)
@@ -210,8 +213,8 @@ impl Judge {
     }
 }
 
-/// What the rules say about other objects, where all the others are in place.
-fn together(candidate: &Candidate, directory: &Directory, now: Timestamp, judgement: &mut Judgement) {
+/// What the rules say about other objects, where all the others are in place; `alone` if there is no cluster beside them.
+fn together(candidate: &Candidate, (directory, alone): (&Directory, bool), now: Timestamp, judgement: &mut Judgement) {
     let Some(kind) = policy::Kind::of(&candidate.id.0) else {
         return;
     };
@@ -235,6 +238,7 @@ fn together(candidate: &Candidate, directory: &Directory, now: Timestamp, judgem
             user: user.into(),
             bounded: false,
             ordering: annotation(&candidate.object, ORDERING),
+            renamed_from: renamed_from(candidate, (&around, alone)),
         };
         admit(&request, &around, now)
     });
@@ -254,15 +258,30 @@ fn together(candidate: &Candidate, directory: &Directory, now: Timestamp, judgem
     }
 }
 
+/// The annotation that takes over names, if writing the object sets it. Which roles there have been a cluster alone knows.
+fn renamed_from(candidate: &Candidate, (around, alone): (&Directory, bool)) -> Option<Arc<str>> {
+    let said = annotation(&candidate.object, RENAMED_FROM)?;
+    let before = candidate.old.as_ref().and_then(|old| annotation(old, RENAMED_FROM));
+    let lives = |from: &Arc<str>| {
+        let namespace = name(&candidate.id).namespace;
+        around.role(&Name::new(namespace, from.clone())).is_some()
+    };
+    Some(said).filter(|said| before.as_ref() != Some(said) && (!alone || lives(said)))
+}
+
 /// The name that a role had before, which stays its own (R4).
 fn renamed(candidate: &Candidate, now: Timestamp) -> Option<Noted> {
     let title = |object: &Value| spec(object).get("displayName").and_then(Value::as_str).map(Folded::new);
     let before = title(candidate.old.as_ref()?).filter(|_| candidate.id.0 == policy::Kind::Role.as_str())?;
     (title(&candidate.object).as_ref() != Some(&before)).then(|| Noted::Named {
         made: None,
-        role: name(&candidate.id),
-        folded: before,
-        at: now,
+        naming: Naming {
+            role: name(&candidate.id),
+            folded: before,
+            at: now,
+            by: Some("an object here".into()),
+            from: None,
+        },
     })
 }
 

@@ -211,7 +211,7 @@ fn named(key: &Key, what: &str, parts: &[&str]) -> Name {
     Name::new(key.name.namespace.clone(), format!("{what}-{}", digest(&parts)))
 }
 
-fn actor(author: Option<&Author>) -> Actor {
+pub(super) fn actor(author: Option<&Author>) -> Actor {
     match author {
         Some(author) => Actor {
             username: changes::shortened(&author.by, 253),

@@ -1,12 +1,13 @@
 //! The outbox: the annotation in which changes wait to be put on record. It is written in the same write as the change, so
 //! there is never one without the other. What a request says of it is never believed: the stored one stands.
 
+use super::due::actor;
 use super::seal::{Sealed, holds, seal};
 use super::{Author, Employees, FINALIZER, Keys, Note, PENDING, changes};
 use crate::api::{FieldChange, Operation};
 use crate::policy::ceiling;
 use crate::policy::directory::Directory;
-use crate::policy::ledger::{DISPLAY_NAME, Noted};
+use crate::policy::ledger::{DISPLAY_NAME, Naming, Noted, renamed_from, whoever};
 use crate::policy::name::{Folded, Key, Kind, Name};
 use crate::policy::verdict::{Reason, Violation};
 use jiff::Timestamp;
@@ -49,6 +50,8 @@ pub struct Write<'a> {
     pub old: Option<Side<'a>>,
     /// As it would be.
     pub new: Side<'a>,
+    /// For a role that is created: whose names it is to take over, if admission lets it.
+    pub renamed_from: Option<&'a str>,
     /// Whether nothing will be stored.
     pub dry_run: bool,
 }
@@ -119,6 +122,7 @@ pub fn created(key: &Key, user: &str, (id, spec): (&str, &Value), now: Timestamp
             spec: Some(spec),
             ..Side::default()
         },
+        renamed_from: None,
         dry_run: false,
     };
     let author = Author {
@@ -136,6 +140,10 @@ fn note(write: &Write, directory: &Directory, now: Timestamp) -> Note {
 fn noted(write: &Write, author: Author, now: Timestamp) -> Note {
     let (old, new) = (write.old.as_ref(), &write.new);
     let display_name = new.spec.and_then(|spec| spec.get("displayName")?.as_str());
+    let mut changes = changes::changes(old.and_then(|old| old.spec), new.spec);
+    if let (None, Some(from)) = (old, write.renamed_from) {
+        changes.insert(0, line(&renamed_from(), from));
+    }
     Note {
         id: write.id.to_owned(),
         operation: if old.is_some() {
@@ -147,7 +155,7 @@ fn noted(write: &Write, author: Author, now: Timestamp) -> Note {
         at: Timestamp::from_second(now.as_second()).unwrap_or(now),
         author,
         display_name: display_name.map(|name| changes::shortened(name, 256)),
-        changes: changes::changes(old.and_then(|old| old.spec), new.spec),
+        changes,
     }
 }
 
@@ -205,14 +213,20 @@ pub fn names(pending: &str, subject: (&Key, &str), keys: &Keys) -> Vec<(String, 
     let notes = notes.iter().filter_map(|note| believed(note, subject, keys));
     notes
         .filter_map(|note| {
-            let named = note.changes.iter().find(|change| change.path == DISPLAY_NAME)?;
-            let named = Noted::Named {
-                role: subject.0.name.clone(),
-                folded: Folded::new(named.to.as_deref()?),
-                at: note.at,
-                made: None,
+            let value = |path: &str| {
+                let change = note.changes.iter().find(|change| change.path == path)?;
+                change.to.as_deref()
             };
-            Some((note.id, named))
+            let naming = Naming {
+                role: subject.0.name.clone(),
+                folded: Folded::new(value(DISPLAY_NAME)?),
+                at: note.at,
+                by: whoever(&actor(Some(&note.author))),
+                from: value(&renamed_from())
+                    .filter(|_| note.operation == Operation::Create)
+                    .map(Into::into),
+            };
+            Some((note.id, Noted::Named { naming, made: None }))
         })
         .collect()
 }

@@ -69,10 +69,7 @@ pub(in crate::policy) fn taken(
         return Some(if directory.roles_named(&name.namespace, &role.folded).any(carries) {
             Violation::whole(Reason::NameTaken, field, living(owner))
         } else {
-            let message = format!(
-                "`{}` was the name of role `{owner}`, and a name once used stays that role's for ever, in whatever case: choose another name",
-                role.display_name
-            );
+            let message = burnt(name, role, owner, directory);
             Violation::whole(Reason::NameBurnt, field, message)
         });
     }
@@ -85,10 +82,30 @@ pub(in crate::policy) fn taken(
     Some(Violation::whole(Reason::NameTaken, field, living(&other.name)))
 }
 
+/// R4: whose the name is, and how that came, as far as it is on record.
+fn burnt(name: &Name, role: &Role, owner: &str, directory: &Directory) -> String {
+    let first = directory.ledger().first_use(&name.namespace, &role.folded);
+    let whose = match first {
+        Some(first) if *first.role.name != *owner => {
+            format!("role `{}`, whose names role `{owner}` has taken over", first.role.name)
+        }
+        _ => format!("role `{owner}`"),
+    };
+    let how = first.map(|first| match &first.by {
+        Some(by) => format!(" ({by} gave it on {})", first.at),
+        None => format!(" (on record since {}; who gave it is not known)", first.at),
+    });
+    format!(
+        "`{}` was the name of {whose}, and a name once used stays that role's for ever, in whatever case{}: choose another name",
+        role.display_name,
+        how.unwrap_or_default()
+    )
+}
+
 /// R4: a role that has had its names gets no other.
 pub(super) fn restless(name: &Name, role: &Role, directory: &Directory) -> Option<Violation> {
     let ledger = directory.ledger();
-    if ledger.has_used(name, &role.folded) || ledger.names_of(name) < MAX_NAMES {
+    if ledger.has_used(name, &role.folded) || ledger.names_of(name).count() < MAX_NAMES {
         return None;
     }
     let message = format!(
