@@ -269,13 +269,20 @@ fn tables(answer: &Answer, wide: bool) -> Vec<Table> {
         }
         given.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let mut idle = Table::new(&["WITHOUT EFFECT", "ROLE", "WHY"]);
+    // Of a role all that is without effect is its own.
+    let of_roles = answer.username.is_some();
+    let mut idle = if of_roles {
+        Table::new(&["WITHOUT EFFECT", "ROLE", "WHY"])
+    } else {
+        Table::new(&["WITHOUT EFFECT", "WHY"])
+    };
     for line in &answer.without_effect {
-        let (action, role) = (
-            line.action.as_deref().unwrap_or("all of it"),
-            line.role.as_deref().unwrap_or_default(),
-        );
-        idle.row(&[action, role, &line.told()]);
+        let (action, why) = (line.action.as_deref().unwrap_or("all of it"), line.told());
+        if of_roles {
+            idle.row(&[action, line.role.as_deref().unwrap_or_default(), &why]);
+        } else {
+            idle.row(&[action, &why]);
+        }
     }
     vec![given, idle]
 }

@@ -9,7 +9,7 @@ use super::{Outcome, tell};
 use crate::api::{Employee, EmployeeState, LifecycleState, Role};
 use crate::policy::name::Folded;
 use crate::policy::{default_roles, employee, role};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Subcommand, ValueEnum};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
@@ -330,11 +330,12 @@ impl Assign {
         let cluster = self.flags.connect().await?;
         let role = stored(&cluster, &self.name).await?;
         if role.spec.state != LifecycleState::Active {
-            bail!(
+            super::complain(&anyhow!(
                 "role `{}` is `{:?}`, and only an Active role is assigned: activate it first",
                 self.name,
                 role.spec.state
-            );
+            ));
+            return Ok(Outcome::Refused);
         }
         let employees: Api<Employee> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         let list = employees

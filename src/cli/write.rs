@@ -82,8 +82,12 @@ impl Writing {
                     "pimpernel.dev/pending-changes",
                     "kubectl.kubernetes.io/last-applied-configuration",
                 ];
-                if let Some(all) = annotations {
+                let none_left = annotations.is_some_and(|all| {
                     all.retain(|key, _| !kept_by_others.contains(&key.as_str()));
+                    all.is_empty()
+                });
+                if none_left {
+                    metadata.remove("annotations");
                 }
             }
         }

@@ -32,6 +32,7 @@ async fn e8_r10_r11_r14_r15_people_ask_about_permissions_and_look_after_roles() 
     for (which, spec) in [
         ("Role lsp-paris/rolls", CLERK),
         ("Role lsp-paris/idler", idle),
+        ("Role lsp-paris/sketch", "{displayName: Sketch}"),
         (
             "Employee lsp-paris/just",
             &format!("{{username: {ARMAND}, state: Active, primaryRole: rolls}}"),
@@ -144,7 +145,8 @@ fn completing(armand: &Person<'_>) -> Result<()> {
 fn looking_after_roles(armand: &Person<'_>) -> Result<()> {
     let asks = |words: &str| armand.runs(&format!("pimpernel roles {words} -n lsp-paris"));
     said(&asks("list --search ROLLS")?, 0, &["rolls Clerk of Rolls Active"])?;
-    said(&asks("list --state draft")?, 0, &["there are no such roles"])?;
+    said(&asks("list --state draft")?, 0, &["sketch Sketch Draft"])?;
+    said(&asks("list --state inactive")?, 0, &["there are no such roles"])?;
     let names = asks("list -o name")?;
     ensure!(
         names.stdout.lines().any(|line| line == "role.pimpernel.dev/idler"),
@@ -190,6 +192,8 @@ fn looking_after_roles(armand: &Person<'_>) -> Result<()> {
     said(&asks("assign team-lead brogard")?, 1, &["role `team-lead` gives"])?;
     let printed = asks("assign team-lead brogard@lsp-paris.example --dry-run client -o yaml")?;
     said(&printed, 0, &["primaryRole: team-lead"])?;
+    ensure!(!printed.stdout.contains("annotations"), "{}", printed.stdout);
+    said(&asks("assign sketch brogard")?, 1, &["only an Active role is assigned"])?;
     let admin = armand.runs_with(
         armand.world.plane().admin(),
         "pimpernel roles assign team-lead brogard -n lsp-paris",
