@@ -4,6 +4,7 @@
 use super::catalog::{ADMINISTRATOR, Action, ActionEntry, Actions, USE};
 use super::children::{Rule, merged};
 use super::directory::Directory;
+use super::forbidden;
 use super::tenant::Tenant;
 use super::verdict::{Reason, Violation, Violations};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,7 +156,8 @@ fn named(line: &Line, field: &str, permission: &BTreeMap<String, Action>, grante
 }
 
 /// Adds what the actions imply, and what that implies, as far as `may` lets it (P2). What was added, and because of what.
-/// What an application that the tenant does not have would imply further is not looked at.
+/// What an application that the tenant does not have would imply further is not looked at; nor is what an action cannot
+/// bring (P8): admission may not have known the other catalogue.
 fn close(
     actions: &mut Actions,
     directory: &Directory,
@@ -166,6 +168,7 @@ fn close(
     while let Some(action) = open.pop() {
         for implied in directory.action(&action).into_iter().flat_map(|entry| &entry.implies) {
             let allowed = directory.action(implied).is_some_and(|entry| may(implied, entry));
+            let allowed = allowed && forbidden::implied(&action, implied, directory).is_none();
             if allowed && actions.insert(implied.clone()) {
                 implied_by.insert(implied.clone(), action.clone());
                 open.push(implied.clone());

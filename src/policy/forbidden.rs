@@ -1,6 +1,9 @@
 //! The keys that no catalogue can hand out (P8): rights from which more rights can be made.
 
+use super::catalog::Action;
 use super::children::Rule;
+use super::directory::Directory;
+use std::collections::BTreeSet;
 
 /// Resources of built-in groups that lead to other rights, with the word for people.
 const KEYS: &[(&str, &[&str], &str)] = &[
@@ -90,6 +93,25 @@ pub fn judge(application: &str, rule: &Rule) -> Option<String> {
         || rule.group == crate::api::GROUP && rule.resource == "permissioncatalogs" && writes(rule);
     if commercial && application != "tenant-management" || records {
         return Some(format!("`{}`", rule.resource));
+    }
+    None
+}
+
+/// Why `action` is not to bring what it implies of another application: what its own rules could not hand out. What that
+/// other application implies further of a third one is that one's to be judged for.
+pub fn implied(action: &Action, implied: &Action, directory: &Directory) -> Option<String> {
+    let application = implied.application();
+    if application == action.application() {
+        return None;
+    }
+    let (mut seen, mut open) = (BTreeSet::from([implied]), vec![implied]);
+    while let Some(next) = open.pop() {
+        let Some(entry) = directory.action(next) else { continue };
+        if let Some(why) = entry.rules.iter().find_map(|rule| judge(action.application(), rule)) {
+            return Some(why);
+        }
+        let own = entry.implies.iter().filter(|next| next.application() == application);
+        open.extend(own.filter(|next| seen.insert(next)));
     }
     None
 }

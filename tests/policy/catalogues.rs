@@ -1,8 +1,10 @@
 //! P2, P6 and P8: which catalogues are refused, and what is left of one that got in.
 
+use super::cxone::{BATH, come_to, everything};
 use super::saying::{admitted, ready, refused};
 use super::specs::*;
-use pimpernel::api::{EmployeeState, LifecycleState, TenantType};
+use pimpernel::api::{EmployeeState, LifecycleState, Mode, PermissionCatalogSpec, TenantType};
+use pimpernel::policy::access::ceiling_of_sessions;
 use pimpernel::policy::{Kind, Reason};
 use serde_json::json;
 
@@ -49,6 +51,68 @@ fn p8_a_catalogue_that_would_hand_out_the_keys_is_refused() {
         "tenant-management",
         handing_out("pimpernel.dev", "tenants/commercial", "update"),
     ));
+}
+
+const MANAGE: &str = "tenant-management/tenants:Manage";
+
+/// An application in which everybody gets what this implies.
+fn implying(action: &str) -> PermissionCatalogSpec {
+    catalog(json!({"displayName": "Fleet", "permissions": [
+        {"name": "ships", "actions": [{"name": "Row", "implies": [action], "defaultFor": ["agent", "administrator"]}]},
+    ]}))
+}
+
+/// Tenant Management, with an action of its own that leads on to the keys.
+fn leading_on() -> PermissionCatalogSpec {
+    let commercial =
+        json!([{"apiGroups": ["pimpernel.dev"], "resources": ["tenants/commercial"], "verbs": ["update"]}]);
+    catalog(
+        json!({"displayName": "Tenant Management", "permissions": [{"name": "tenants", "actions": [
+            {"name": "Own", "implies": ["Lead"]},
+            {"name": "Lead", "implies": ["Manage"]},
+            {"name": "Manage", "implies": ["View"], "rules": commercial},
+            {"name": "View"},
+        ]}]}),
+    )
+}
+
+#[test]
+fn p8_a_catalogue_cannot_imply_keys_that_another_application_holds() {
+    let mut world = everything();
+    let answer = world.write_catalog("fleet", implying(MANAGE));
+    let says = ["`fleet/ships:Row`", "`tenants/commercial`", MANAGE];
+    refused(&answer, Reason::ForbiddenRule, "spec.permissions", &says);
+    admitted(&world.write_catalog("fleet", implying("tenant-management/tenants:Edit")));
+    admitted(&world.write_catalog("tenant-management", leading_on()));
+    world.catalog("tenant-management", &leading_on());
+    let own = "tenant-management/tenants:Own";
+    let says = ["`fleet/ships:Row`", "`tenants/commercial`", own];
+    let answer = world.write_catalog("fleet", implying(own));
+    refused(&answer, Reason::ForbiddenRule, "spec.permissions", &says);
+    admitted(&world.write_catalog("fleet", implying("tenant-management/tenants:View")));
+}
+
+#[test]
+fn p8_keys_that_a_stored_catalogue_implies_are_given_to_nobody() {
+    let mut world = everything();
+    for (management, implied) in [(None, MANAGE), (Some(leading_on()), "tenant-management/tenants:Own")] {
+        world.catalog("fleet", &implying(implied));
+        if let Some(management) = management {
+            world.catalog("tenant-management", &management);
+        }
+        world.tenant(
+            BATH,
+            tenant(TenantType::Provider, None, &["fleet", "tenant-management"]),
+        );
+        assert_eq!(come_to(&world, &["fleet/ships:Row"]).0, ["fleet/ships:Row"]);
+        let tenant = world.directory.tenant(BATH).unwrap();
+        let ceiling = ceiling_of_sessions(tenant, Mode::Configure, &world.directory);
+        assert!(ceiling.iter().all(|action| action.to_string() != MANAGE), "{ceiling:?}");
+        let says = world.decide(Kind::PermissionCatalog, "", "fleet");
+        assert_eq!(ready(&says).1, Reason::ForbiddenRule);
+    }
+    let all = come_to(&world, &["tenant-management/tenants:Own"]).0;
+    assert!(all.contains(&MANAGE.to_owned()), "its own application may: {all:?}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn wire() -> BTreeMap<String, PermissionCatalogSpec> {
     CATALOGS.iter().map(read).collect()
 }
 
-fn with(applications: &[&str]) -> World {
+pub fn with(applications: &[&str]) -> World {
     let mut world = World::empty(true);
     for (name, spec) in wire() {
         world.catalog(&name, &spec);

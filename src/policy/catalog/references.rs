@@ -1,9 +1,10 @@
-//! What the actions of a catalogue say of each other: that what they name exists, and that none leads back to itself
-//! (P2, P3).
+//! What the actions of a catalogue say of each other: that what they name exists, that none leads back to itself (P2, P3),
+//! and that none brings what its own catalogue could not hand out (P8).
 
 use super::{Action, ActionEntry, Catalog};
 use crate::policy::access::unknown;
 use crate::policy::directory::Directory;
+use crate::policy::forbidden;
 use crate::policy::verdict::{Reason, Violation, Violations};
 use std::collections::BTreeSet;
 
@@ -27,7 +28,8 @@ pub fn within(application: &str, catalog: &Catalog) -> Violations {
     violations
 }
 
-/// References to actions that catalogues of other applications, as far as they are there, do not have.
+/// What is wrong with references to other applications, as far as their catalogues are there: actions that they do not
+/// have, and keys that only they may hand out (P8).
 pub fn abroad(application: &str, catalog: &Catalog, directory: &Directory) -> Violations {
     let dangling = all(catalog).filter_map(|(action, other)| {
         let target = directory.catalog(other.application())?;
@@ -40,7 +42,18 @@ pub fn abroad(application: &str, catalog: &Catalog, directory: &Directory) -> Vi
             Violation::part(Reason::InvalidCatalog, "spec.permissions", message)
         })
     });
-    dangling.collect()
+    dangling.chain(keys(catalog, directory)).collect()
+}
+
+/// What the catalogue would hand out by implying it, and could not by rules of its own.
+fn keys(catalog: &Catalog, directory: &Directory) -> impl Iterator<Item = Violation> {
+    let edges = catalog.actions.iter();
+    let edges = edges.flat_map(|(action, entry)| entry.implies.iter().map(move |implied| (action, implied)));
+    edges.filter_map(|(action, implied)| {
+        let why = forbidden::implied(action, implied, directory)?;
+        let message = format!("action `{action}` would hand out {why}, for it implies `{implied}`: do not imply that");
+        Some(Violation::part(Reason::ForbiddenRule, "spec.permissions", message))
+    })
 }
 
 fn all(catalog: &Catalog) -> impl Iterator<Item = (&Action, &Action)> {
