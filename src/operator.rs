@@ -17,6 +17,7 @@ use kube::api::{Api, PostParams};
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -54,6 +55,10 @@ struct Run {
     /// trust, and makes and changes nothing else.
     #[arg(long, default_value = "operator", requires_if("chart", "webhook_url"))]
     registered_by: Registrar,
+    /// A folder with the webhook's certificate: `tls.crt`, `tls.key` and `ca.crt`, as the keys of a Secret that somebody else
+    /// renews. Absent: the operator makes and renews one itself.
+    #[arg(long, requires = "webhook_url")]
+    webhook_certificate: Option<PathBuf>,
     /// Where the webhook listens.
     #[arg(long, default_value = "127.0.0.1:9443")]
     webhook_listen: SocketAddr,

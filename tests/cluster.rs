@@ -41,6 +41,8 @@ mod delegation;
 mod deletion;
 #[path = "cluster/examples.rs"]
 mod examples;
+#[path = "cluster/given_certificate.rs"]
+mod given_certificate;
 #[path = "cluster/guarded.rs"]
 mod guarded;
 #[path = "cluster/history.rs"]

@@ -3,8 +3,9 @@
 
 use super::{Parts, Registrar};
 use crate::health::Gate;
+use crate::webhook::certificates::{Certificates, Issued, given};
 use crate::webhook::review::{Reviewer, router};
-use crate::webhook::{certificates, configuration, registration, tls};
+use crate::webhook::{configuration, registration, tls};
 use anyhow::{Context as _, Result};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -15,18 +16,25 @@ const REGISTRATION: SignedDuration = SignedDuration::from_secs(30);
 /// How soon it is tried again when it failed.
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
+/// Where the certificate comes from.
+enum Source {
+    /// From the operator itself.
+    Kept(Box<Certificates>),
+    /// From somebody else.
+    Given(given::Folder),
+}
+
 impl Parts {
     /// Serves, and keeps what is needed for it, until told to stop.
     pub(super) async fn webhook(self: Arc<Self>, stopped: watch::Receiver<bool>) -> Result<()> {
         let url = self.run.webhook_url.clone().unwrap_or_default();
-        let host = host_of(&url).with_context(|| format!("--webhook-url `{url}` is not https://HOST:PORT"))?;
-        let keeper = certificates::Certificates::new(self.client.clone(), &self.run.namespace, vec![host]);
+        let source = self.source(&url)?;
         let now = self
             .context
             .clock
             .now()
             .context("the time of the API server is not known")?;
-        let mut issued = keeper.keep(now, None).await?;
+        let mut issued = self.certificate(&source, None, now).await?;
         let served = tls::config(&issued)?;
         let serving = tls::serve(
             self.run.webhook_listen,
@@ -40,7 +48,7 @@ impl Parts {
                 self.context.metrics.certificate_expiry(issued.expires);
                 let in_place = self.registered(&url, &issued, now).await?;
                 let now = self.context.clock.now().unwrap_or(now);
-                issued = keeper.keep(now, in_place.then_some(issued.bundle.as_str())).await?;
+                issued = self.certificate(&source, Some((&issued, in_place)), now).await?;
                 tls::reload(&served, &issued)?;
             }
         };
@@ -49,6 +57,42 @@ impl Parts {
             kept = keeping => kept,
         };
         kept
+    }
+
+    fn source(&self, url: &str) -> Result<Source> {
+        let host = host_of(url).with_context(|| format!("--webhook-url `{url}` is not https://HOST:PORT"))?;
+        let kept = || Certificates::new(self.client.clone(), &self.run.namespace, vec![host]);
+        Ok(match &self.run.webhook_certificate {
+            Some(folder) => Source::Given(given::Folder::new(folder.clone())),
+            None => Source::Kept(Box::new(kept())),
+        })
+    }
+
+    /// What to present and whom to have trusted, after what was presented before and whether that was seen to be trusted.
+    async fn certificate(&self, source: &Source, before: Option<(&Issued, bool)>, now: Timestamp) -> Result<Issued> {
+        let folder = match source {
+            Source::Kept(keeper) => {
+                let trusted = before.filter(|(_, in_place)| *in_place);
+                let bundle = trusted.map(|(issued, _)| issued.bundle.as_str());
+                return Ok(keeper.keep(now, bundle).await?);
+            }
+            Source::Given(folder) => folder,
+        };
+        let shown = before.map(|(issued, _)| issued);
+        let looked = async {
+            let issued = folder.look(now, shown, &registration::trusted(&self.client).await?)?;
+            // The files may have been read while they were exchanged.
+            tls::config(&issued)?;
+            anyhow::Ok(issued)
+        };
+        match (looked.await.context("--webhook-certificate"), shown) {
+            (Err(error), Some(shown)) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "the webhook's certificate stays as it was");
+                Ok(shown.clone())
+            }
+            (looked, _) => looked,
+        }
     }
 
     fn reviewer(&self) -> Reviewer {
@@ -67,7 +111,7 @@ impl Parts {
 
     /// Whether the registration was seen to be as it should be. Returns when it is time to look again: at once after
     /// something was written.
-    async fn registered(&self, url: &str, issued: &certificates::Issued, started: Timestamp) -> Result<bool> {
+    async fn registered(&self, url: &str, issued: &Issued, started: Timestamp) -> Result<bool> {
         let later = |pause| self.context.clock.now().unwrap_or(started).saturating_add(pause);
         match self.register(url, &issued.bundle).await {
             Ok(0) => {

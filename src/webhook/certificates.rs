@@ -1,6 +1,6 @@
 //! Keeps the webhook's certificate in a Secret: makes it when it is not there, and carries out what [`rotation`] decides.
 //!
-//! Leaves to others who presents it ([`super::tls`]) and who tells the API server which authorities to trust
+//! Leaves to others a certificate that somebody else makes ([`given`]), who presents it ([`super::tls`]) and who tells the API server which authorities to trust
 //! ([`super::registration`]). Any replica may call it at any time: the Secret is created by POST and changed by
 //! compare-and-swap, so that of several that act at once one wins and the others take over what it wrote.
 
@@ -13,6 +13,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
+pub mod given;
 pub mod pair;
 pub mod rotation;
 

@@ -144,6 +144,17 @@ async fn apply_one(client: &Client, desired: &Value) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Whom the API server trusts now, in PEM; nothing if it has not been told of the webhook.
+pub async fn trusted(client: &Client) -> Result<String, Error> {
+    let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+    let found = api.get_opt(NAME).await;
+    let found = found.map_err(|error| Error::Api(NAME.to_owned(), Box::new(error)))?;
+    let webhooks = found.and_then(|found| found.webhooks).unwrap_or_default();
+    let bundle = webhooks.into_iter().find_map(|webhook| webhook.client_config.ca_bundle);
+    let text = bundle.map(|bundle| String::from_utf8_lossy(&bundle.0).into_owned());
+    Ok(text.unwrap_or_default())
+}
+
 /// Makes every webhook of the chart's configurations trust these authorities (PEM), and changes nothing else; returns how
 /// many configurations had to be written. None means, as for [`apply`], that all were seen in place.
 pub async fn trust(client: &Client, bundle: &str) -> Result<usize, Error> {

@@ -29,9 +29,9 @@ pub struct Release {
 impl Release {
     /// Installs the chart into a new control plane; the API server reaches the webhook at an address of this machine.
     pub fn install(helm: &Path) -> Result<Self> {
-        let turn = Turn::wait();
+        let (plane, turn) = control_plane()?;
         let release = Self {
-            plane: ControlPlane::start(&Options::default())?,
+            plane,
             helm: helm.to_path_buf(),
             webhook: port::free()?,
             _turn: turn,
@@ -97,6 +97,12 @@ impl Release {
     }
 }
 
+/// A control plane in which nothing is, and the right to have it.
+pub fn control_plane() -> Result<(ControlPlane, Turn)> {
+    let turn = Turn::wait();
+    Ok((ControlPlane::start(&Options::default())?, turn))
+}
+
 /// What a Helm makes of the chart without a cluster, object by object.
 pub fn rendered(helm: &Path, values: &[&str]) -> Result<Vec<Value>> {
     let text = template(helm, values)?;
@@ -108,6 +114,11 @@ pub fn rendered(helm: &Path, values: &[&str]) -> Result<Vec<Value>> {
 
 /// The same as text.
 pub fn template(helm: &Path, values: &[&str]) -> Result<String> {
+    template_for(helm, "1.36.0", values)
+}
+
+/// The same for another version of Kubernetes.
+pub fn template_for(helm: &Path, kubernetes: &str, values: &[&str]) -> Result<String> {
     let mut command = Command::new(helm);
     let args = [
         "template",
@@ -115,13 +126,21 @@ pub fn template(helm: &Path, values: &[&str]) -> Result<String> {
         &chart(),
         "--namespace",
         NAMESPACE,
-        "--kube-version=1.36.0",
+        "--kube-version",
+        kubernetes,
     ];
     command.args(args);
     for value in values {
         command.args(["--set", value]);
     }
     output(command)
+}
+
+/// What a Helm has to say against the chart, hints included, is an error.
+pub fn lint(helm: &Path) -> Result<()> {
+    let mut command = Command::new(helm);
+    command.args(["lint", "--strict", &chart(), "--kube-version=1.36.0"]);
+    output(command).map(drop)
 }
 
 /// The chart.

@@ -17,6 +17,15 @@ https://{{ include "pimpernel.service" . }}.{{ .Release.Namespace }}.svc
 {{- end }}
 {{- end }}
 
+{{/* The Secret with the webhook's certificate; nothing where the operator makes it. */}}
+{{- define "pimpernel.secret" -}}
+{{- if .Values.webhook.certManager.enabled -}}
+pimpernel-webhook-serving
+{{- else -}}
+{{ .Values.webhook.existingSecret }}
+{{- end }}
+{{- end }}
+
 {{- define "pimpernel.image" -}}
 {{- with .Values.image -}}
 {{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
