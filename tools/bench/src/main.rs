@@ -8,6 +8,7 @@ mod endings;
 mod explain;
 mod fleet;
 mod floor;
+mod history;
 mod ready;
 mod table;
 mod webhook;
@@ -47,6 +48,8 @@ enum Part {
     Endings,
     /// What one of the employees may do, if all are in one tenant.
     Explain,
+    /// Reading what is on record.
+    History,
 }
 
 #[tokio::main]
@@ -57,6 +60,7 @@ async fn main() -> Result<()> {
     let mut table = Table::new(match args.only {
         Some(Part::Employees | Part::Explain) => format!("{} employees", args.employees),
         Some(Part::Endings) => format!("{} sessions", args.sessions),
+        Some(Part::History) => "what is on record of one role".to_owned(),
         None => format!("{} employees, and then {} sessions", args.employees, args.sessions),
     });
     let measured = |part| args.only.is_none_or(|only| only == part);
@@ -69,6 +73,9 @@ async fn main() -> Result<()> {
     }
     if measured(Part::Endings) {
         endings::measure(&args.operator, args.sessions, &mut table).await?;
+    }
+    if measured(Part::History) {
+        history::measure(&args.operator, &mut table).await?;
     }
     table.print();
     Ok(())
