@@ -32,6 +32,9 @@ pub const GENERATED: [&str; 6] = [
     "charts/pimpernel/files/webhooks",
 ];
 
+/// What the operator needs besides to remove records.
+const RETENTION: &str = "rbac/optional/history-retention.yaml";
+
 /// The catalogues that come with Pimpernel, by file name.
 pub const CATALOGS: &[(&str, &str)] = &[
     ("acd", include_str!("../catalog/acd.yaml")),
@@ -79,6 +82,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
         );
     }
     files.insert("rbac/catalog-readers.yaml".to_owned(), readers()?);
+    files.insert(RETENTION.to_owned(), retention()?);
     files.extend(chart::files(&files)?);
     files.insert("docs/reasons.md".to_owned(), reasons());
     files.insert("docs/rules.md".to_owned(), rules::page());
@@ -102,6 +106,13 @@ fn readers() -> Result<String, Error> {
         ..user()
     };
     Ok(yaml(path, &[cluster_role(name, &[rule])])? + "---\n" + &yaml(path, &[cluster_binding(name, everybody)])?)
+}
+
+/// What the operator needs besides to remove records that are older than is kept.
+fn retention() -> Result<String, Error> {
+    let (path, name) = (RETENTION, "pimpernel-operator:history-retention");
+    let rule = Rule::new(api::GROUP, "changerecords", &["delete"]);
+    Ok(yaml(path, &[cluster_role(name, &[rule])])? + "---\n" + &yaml(path, &[cluster_binding(name, user())])?)
 }
 
 fn read(name: &'static str, text: &str) -> Result<Catalog, Error> {

@@ -21,6 +21,7 @@ pub mod pace;
 pub mod queue;
 pub mod reconcile;
 pub mod records;
+pub mod retention;
 pub mod rights;
 pub mod sealing;
 pub mod wire;

@@ -5,10 +5,10 @@ use crate::controllers::clock::ServerClock;
 use crate::controllers::context::Context;
 use crate::controllers::lease::{Elector, Outcome, Seat, Term, Timing};
 use crate::controllers::witness::Witness;
-use crate::controllers::{catalogs, gather, lanes, sealing};
+use crate::controllers::{catalogs, gather, lanes, retention, sealing};
 use crate::health::{self, Gate, Readiness};
 use crate::policy::Settings;
-use crate::policy::history::Employees;
+use crate::policy::history::{Employees, Kept};
 use crate::telemetry::{self, LogFormat, Metrics};
 use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -81,6 +81,10 @@ struct Run {
     /// Whose changes of employees are put on record: those of `sessions`, or `all`. Those of roles and tenants always are.
     #[arg(long, default_value = "sessions", value_parser = ["sessions", "all"])]
     history_employees: String,
+    /// How long records are kept, in whole days such as `365d`. Those that something hangs on stay, such as the names of
+    /// roles. `forever`: all stay.
+    #[arg(long, default_value = "forever")]
+    history_retention: Kept,
     /// How long the leader's Lease lasts without renewal.
     #[arg(long, default_value = "15s", value_parser = duration)]
     lease_duration: Duration,
@@ -276,9 +280,14 @@ impl Parts {
                 }
                 std::future::pending::<()>().await;
             };
+            let keeping = async {
+                retention::run(self.run.history_retention, &self.context).await;
+                std::future::pending::<()>().await;
+            };
             tokio::select! {
                 () = lanes::run(self.context.clone(), stopped) => {}
                 () = catalogs => {}
+                () = keeping => {}
                 _ = leadership.wait_for(|leads| !*leads) => bail!("leadership was lost"),
             }
         }

@@ -37,6 +37,8 @@ mod history;
 mod holders;
 #[path = "policy/inside.rs"]
 mod inside;
+#[path = "policy/keeping.rs"]
+mod keeping;
 #[path = "policy/lasting.rs"]
 mod lasting;
 #[path = "policy/mending.rs"]

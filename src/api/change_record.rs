@@ -97,7 +97,7 @@ pub struct Actor {
 }
 
 /// One field's change.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct FieldChange {
     /// The field.
     #[schemars(length(min = 1, max = 512))]

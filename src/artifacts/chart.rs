@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, Registrar, operator, yaml};
+use super::{Error, RETENTION, Registrar, operator, yaml};
 use crate::policy::history::Employees;
 use crate::webhook::configuration;
 use crate::webhook::policies::POLICIES;
@@ -29,6 +29,9 @@ pub fn files(others: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
         .collect();
     for (name, text) in POLICIES {
         files.insert(format!("{FOLDER}/policies/{name}.yaml"), text.to_owned());
+    }
+    if let Some(text) = others.get(RETENTION) {
+        files.insert(format!("{FOLDER}/rbac/history-retention.yaml"), text.clone());
     }
     files.insert(format!("{FOLDER}/rbac/operator.yaml"), operator(Registrar::Chart)?);
     let recorded = |employees| configuration::history(WEBHOOK, OPERATOR_USER, (SESSIONS_NAMESPACE, employees));

@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// A kind that is watched and reconciled.
 pub trait Declared: 'static {
     /// On the wire.
-    type Wire: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
+    type Wire: Resource<DynamicType = ()> + Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
     /// In the strict form.
     type Spec;
     /// Its status.

@@ -1,4 +1,4 @@
-//! Records: written once, never changed and never removed.
+//! Records: written once and never changed.
 
 use super::context::Context;
 use super::error::{Error, answer, is_gone, is_terminating};

@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 pub mod changes;
 pub mod due;
 pub mod outbox;
+pub mod retention;
 pub mod seal;
 
 pub use due::{Deletion, Due, Held, Known, due};
+pub use retention::Kept;
 pub use seal::Keys;
 
 /// The annotation with the changes that are still to be put on record, as JSON.

@@ -24,7 +24,7 @@ pub const NOT_AFTER: &str = "spec.notAfter";
 /// The path under which the record of a session's end says how it ended.
 pub const END_REASON: &str = "status.endReason";
 
-/// A record that should exist. It is written once, never changed and never removed.
+/// A record that should exist. It is written once and never changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Where, and called what: the same record has the same name, so that writing it twice does nothing.

@@ -11,12 +11,16 @@ use crate::common::cast::{MARGUERITE, Stage};
 use crate::common::rest::object;
 use crate::common::session::Session;
 
+#[path = "history/at_once.rs"]
+mod at_once;
 #[path = "history/heirs.rs"]
 mod heirs;
 #[path = "history/hindered.rs"]
 mod hindered;
 #[path = "history/killed.rs"]
 mod killed;
+#[path = "history/retention.rs"]
+mod retention;
 
 const NIGHT: &str = "Role lsp-paris/night";
 const PENDING: &str = "pimpernel.dev/pending-changes";
@@ -209,6 +213,13 @@ async fn gone_is_on_record_too(stage: &Stage, me: &Value) -> Result<()> {
     let last = records.last().context("a record")?;
     ensure!(last["operation"] == "Delete" && last["generation"] == 10, "{last}");
     ensure!(last["actor"] == json!({"username": me, "verified": true}), "{last}");
+    let went = told(last);
+    for line in [
+        "spec.displayName: Night Watch → nothing",
+        "spec.description: forged → nothing",
+    ] {
+        ensure!(went.iter().any(|told| told == line), "what went with it: {last}");
+    }
     stage.admin.create(&night("created again")).await?.object()?;
     let records = on_record(stage, NIGHT).await?;
     let lives = records.iter().fold(BTreeMap::new(), |mut lives, record| {

@@ -74,6 +74,7 @@ fn held(pending: Option<&str>) -> Held {
         pending: pending.map(Into::into),
         finalizer: true,
         deleted: None,
+        last: [].into(),
         gone: false,
     }
 }

@@ -1,15 +1,17 @@
 //! Objects as the API server has them become facts.
 
 use super::Fact;
+use crate::api::FieldChange;
 use crate::controllers::kinds::{Declared, Status, key_of, name_of};
 use crate::policy::children::{Child, ChildKind, SESSION_END, SESSION_UID};
 use crate::policy::default_roles;
 use crate::policy::directory::Account;
-use crate::policy::history::{Held, PENDING, outbox};
+use crate::policy::history::{Held, PENDING, changes::changes, outbox};
 use crate::policy::{Entry, Kind, Meta, Reason, Settings, Violation};
 use jiff::Timestamp;
 use kube::Resource;
 use kube::core::ObjectMeta;
+use serde::Serialize;
 use std::sync::Arc;
 
 /// What the account of a session says of it.
@@ -33,11 +35,11 @@ pub(super) fn read<D: Declared>(
     object: Result<D::Wire, kube::core::error_boundary::InvalidObject>,
     settings: &Settings,
 ) -> Fact {
-    let (meta, spec, status) = match object {
+    let (meta, spec, status, last) = match object {
         Ok(wire) => {
             let name = name_of(wire.meta());
             let spec = D::parse(&name, &wire, settings);
-            (wire.meta().clone(), spec, D::status(&wire).cloned())
+            (wire.meta().clone(), spec, D::status(&wire).cloned(), last(&wire))
         }
         Err(invalid) => {
             let message = format!(
@@ -49,6 +51,7 @@ pub(super) fn read<D: Declared>(
                 invalid.metadata,
                 Err(vec![Violation::whole(Reason::InvalidSpec, "spec", message)]),
                 None,
+                [].into(),
             )
         }
     };
@@ -59,7 +62,7 @@ pub(super) fn read<D: Declared>(
         .and_then(|status| serde_json::to_string(&status).ok())
         .unwrap_or_default();
     let held = matches!(D::KIND, Kind::Tenant | Kind::Role | Kind::Employee)
-        .then(|| held(&meta, spec.as_ref().ok().and_then(D::display_name)));
+        .then(|| held(&meta, spec.as_ref().ok().and_then(D::display_name), last));
     let change = D::change(
         name.clone(),
         Some(Entry {
@@ -77,8 +80,17 @@ pub(super) fn read<D: Declared>(
     }
 }
 
+/// What goes with an object that is being deleted.
+fn last<K: Resource + Serialize>(wire: &K) -> Arc<[FieldChange]> {
+    if wire.meta().deletion_timestamp.is_none() {
+        return [].into();
+    }
+    let object = serde_json::to_value(wire).unwrap_or_default();
+    changes(object.get("spec"), None).into()
+}
+
 /// What is known of an object, as far as its history goes.
-fn held(meta: &ObjectMeta, display_name: Option<&str>) -> Held {
+fn held(meta: &ObjectMeta, display_name: Option<&str>, last: Arc<[FieldChange]>) -> Held {
     let annotation = meta.annotations.as_ref().and_then(|all| all.get(PENDING));
     Held {
         uid: meta.uid.as_deref().unwrap_or_default().into(),
@@ -87,6 +99,7 @@ fn held(meta: &ObjectMeta, display_name: Option<&str>) -> Held {
         pending: annotation.map(|text| text.as_str().into()),
         finalizer: outbox::holds_on(meta.finalizers.as_deref().unwrap_or_default()),
         deleted: meta.deletion_timestamp.as_ref().map(|time| time.0),
+        last,
         gone: false,
     }
 }

@@ -33,6 +33,8 @@ pub struct Held {
     pub finalizer: bool,
     /// Since when it is being deleted.
     pub deleted: Option<Timestamp>,
+    /// If it is being deleted: what goes with it.
+    pub last: Arc<[FieldChange]>,
     /// Whether it is gone already.
     pub gone: bool,
 }
@@ -199,7 +201,7 @@ fn deletion(key: &Key, subject: Subject, held: &Held, (asked, now): (&[Deletion]
             generation: held.deleted.map(|_| held.generation),
             actor: actor(author),
             time: Time(whole_seconds(at)),
-            changes: Vec::<FieldChange>::new(),
+            changes: held.last.to_vec(),
         },
     }
 }

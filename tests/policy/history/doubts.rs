@@ -83,6 +83,9 @@ fn r13_who_deleted_is_told_if_one_alone_can_have_been_it() {
     let mut deleted = held(None);
     deleted.deleted = Some(at("2026-11-20T12:00:00Z"));
     deleted.generation = 5;
+    deleted.last = changes(Some(&json!({"displayName": "Team Lead"})), None).into();
+    let record = follows(&deleted, Some(4), &[]).deletion.unwrap();
+    assert_eq!(told(&record.spec.changes), ["spec.displayName: Team Lead → nothing"]);
     let just = asked(CHAUVELIN, "2026-11-20T11:59:59Z");
     for (deletions, wanted) in [
         (vec![just.clone()], (CHAUVELIN, true)),
