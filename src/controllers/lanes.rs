@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 /// How many sessions are looked at at once.
-const SESSIONS: usize = 8;
+const SESSIONS: usize = 16;
 /// How many other objects are looked at at once.
 const OTHERS: usize = 16;
 /// How long one look may take.
