@@ -93,6 +93,7 @@ fn about_writer(request: &Request, directory: &Directory, now: Timestamp) -> Vio
         Subject::Role(change) => {
             let mut violations = ceiling::role(request, change, directory, now);
             violations.extend(heir::writer(request));
+            violations.extend(ceiling::removal(request, change, directory));
             violations
         }
         Subject::Employee(change) => {

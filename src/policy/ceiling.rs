@@ -55,6 +55,25 @@ pub fn role(request: &Request, change: &Change<api::RoleSpec>, directory: &Direc
     vec![Violation::whole(Reason::ExceedsCeiling, "spec.permissions", message)]
 }
 
+/// R16 for a role that is to go: whoever names it would get what another role of its name gives, and who makes that one is
+/// not asked whom it is for. In what state or window somebody names it is no matter, nor in which order things are to come.
+pub fn removal(request: &Request, change: &Change<api::RoleSpec>, directory: &Directory) -> Violations {
+    if !request.bounded || change.new.is_some() {
+        return vec![];
+    }
+    let name = &request.name;
+    let holders: Vec<&str> = directory.holders(name).map(|(holder, _)| &*holder.name).collect();
+    if holders.is_empty() {
+        return vec![];
+    }
+    let message = format!(
+        "role `{}` is named by employees, Active or not: {}; give them another role first, for they would get whatever role gets its name next",
+        name.name,
+        access::some_of(&holders)
+    );
+    vec![Violation::whole(Reason::ExceedsCeiling, "metadata.name", message)]
+}
+
 /// R16 for an employee that is written: each role that is given, or counts for longer, must be inside the writer's
 /// ceiling; so must all of them when the employee is activated or the window is widened.
 pub fn employee(
@@ -87,16 +106,17 @@ pub fn employee(
 fn gift(request: &Request, field: String, role: &Arc<str>, directory: &Directory, now: Timestamp) -> Option<Violation> {
     let name = Name::new(request.name.namespace.clone(), role.clone());
     let Some(entry) = directory.role(&name) else {
+        let message =
+            format!("role `{role}` does not exist, so that nobody can say what it gives: have the role created first");
+        return Some(Violation::whole(Reason::ExceedsCeiling, field, message));
+    };
+    let Ok(spec) = &entry.spec else {
         let message = format!(
-            "role `{role}` does not exist yet, so that nobody can say what it gives: have the role created first"
+            "role `{role}` is not valid, so that nobody can say what it will give: have it mended first, its own conditions say how"
         );
         return Some(Violation::whole(Reason::ExceedsCeiling, field, message));
     };
-    let stored = entry
-        .spec
-        .as_ref()
-        .map(|role| access::stored(&role.lines, directory))
-        .unwrap_or_default();
+    let stored = access::stored(&spec.lines, directory);
     let mut excess = beyond(request, stored.actions.iter(), directory, now);
     excess.extend(stored.unknown);
     if excess.is_empty() {

@@ -51,7 +51,8 @@ pub fn written(received: &Received) -> String {
 }
 
 /// What the tenant is still to get, if anything. A role whose name for people is another's, or once was (R3, R4), is left out
-/// for good. As long as a catalogue is missing it waits: a role that was made without
+/// for good; so is one of whose name the tenant had a role that is gone: whoever names it still was given that one, not this
+/// (R16). As long as a catalogue is missing it waits: a role that was made without
 /// the permissions of that application would never get them.
 pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<Due> {
     let tenant = entry.spec.as_ref().ok()?;
@@ -69,7 +70,7 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
             let name = Name::new(name.namespace.clone(), role.as_str());
             let spec = factory((role, display_name), &catalogs, (tenant, directory));
             let free = role::parse(&spec).is_ok_and(|role| role::taken(&name, &role, None, directory).is_none());
-            if free {
+            if free && !had(&name, entry, directory) {
                 roles.push(OutOfTheBox {
                     application: (*application).into(),
                     spec,
@@ -79,6 +80,12 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
         }
     }
     (received != entry.meta.received).then_some(Due { roles, received })
+}
+
+/// Whether the tenant, since it exists, has had a role called `name` that is gone.
+fn had(name: &Name, tenant: &Entry<Tenant>, directory: &Directory) -> bool {
+    let last = directory.ledger().last_named(name);
+    directory.role(name).is_none() && last.is_some_and(|last| last >= tenant.meta.created)
 }
 
 /// The roles that the tenants in `directory` are still to get, as they will be there: for who asks what a state comes to.

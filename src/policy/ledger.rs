@@ -261,6 +261,11 @@ impl Ledger {
         self.names.has_used(role, folded)
     }
 
+    /// When a role called that last came to a name.
+    pub fn last_named(&self, role: &Name) -> Option<Timestamp> {
+        self.names.last_named(role)
+    }
+
     /// The names that role has used.
     pub fn names_of(&self, role: &Name) -> impl Iterator<Item = &Folded> {
         self.names.used_by(role)

@@ -32,6 +32,7 @@ pub fn configuration(url: &str, operator: &str) -> Value {
     let (free, bounded) = (format!("{url}{PATH}"), format!("{url}{BOUNDED_PATH}"));
     let adoption = format!("{url}{ADOPTION_PATH}");
     let (not_escalating, not_adopting) = (format!("!{MAY_ESCALATE}"), format!("!{MAY_ADOPT}"));
+    let unbounded = format!("request.resource.resource != 'roles' || {MAY_ESCALATE}");
     let written = ["CREATE", "UPDATE"];
     let all = DECLARED;
     let webhooks = [
@@ -55,7 +56,14 @@ pub fn configuration(url: &str, operator: &str) -> Value {
             (&["DELETE"], &["tenants", "roles", "employees"]),
             &free,
             "Ignore",
-            &[&deleters],
+            &[&deleters, &unbounded],
+        ),
+        entry(
+            "bounded-deletions",
+            (&["DELETE"], &["roles"]),
+            &bounded,
+            "Fail",
+            &[&deleters, &not_escalating],
         ),
     ];
     json!({

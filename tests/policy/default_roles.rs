@@ -1,8 +1,11 @@
 //! Out-of-the-box roles: which of them a tenant is still to get, and with what permissions.
 
-use crate::specs::{catalog, role, tenant};
+use crate::specs::{catalog, employee, role, tenant};
 use crate::world::World;
-use pimpernel::api::{DefaultRoles, LifecycleState, PermissionCatalogSpec, RoleSpec, TenantSpec, TenantType};
+use jiff::SignedDuration;
+use pimpernel::api::{
+    DefaultRoles, EmployeeState, LifecycleState, PermissionCatalogSpec, RoleSpec, TenantSpec, TenantType,
+};
 use pimpernel::policy::default_roles::{Due, read, written};
 use pimpernel::policy::ledger::Noted;
 use pimpernel::policy::tenant::decide;
@@ -137,12 +140,43 @@ fn r12_a_role_of_that_display_name_is_left_alone_and_counts_as_made() {
 fn r12_r4_a_role_whose_name_another_one_used_once_is_left_out() {
     let mut world = world(&[]);
     world.role(BATH, "front-desk", role("DESK clerk", LifecycleState::Draft, &[]));
-    for record in world.decide(Kind::Role, BATH, "front-desk").records {
+    noted(&mut world, "front-desk");
+    world.remove(Kind::Role, &Name::new(BATH, "front-desk"));
+    assert_eq!(names(&world), (vec!["bath/chief".to_owned()], "chief,clerk".to_owned()));
+}
+
+/// What is on record of a role that was there.
+fn noted(world: &mut World, name: &str) {
+    for record in world.decide(Kind::Role, BATH, name).records {
         let noted = Noted::read(&record.name.namespace, &record.spec);
         world.directory.fold(Change::Record(record.name.clone(), noted));
     }
-    world.remove(Kind::Role, &Name::new(BATH, "front-desk"));
-    assert_eq!(names(&world), (vec!["bath/chief".to_owned()], "chief,clerk".to_owned()));
+}
+
+#[test]
+fn r12_r16_who_was_given_a_role_that_is_gone_does_not_get_the_one_of_the_factory() {
+    let mut world = world(&[]);
+    let employed = employee("heron@bath.example", EmployeeState::Active, "chief", &[]);
+    world.employee(BATH, "heron", employed);
+    assert_eq!(names(&world).0, ["bath/clerk", "bath/chief"]);
+    world.role(BATH, "chief", role("Something Hollow", LifecycleState::Draft, &[]));
+    noted(&mut world, "chief");
+    world.remove(Kind::Role, &Name::new(BATH, "chief"));
+    assert_eq!(names(&world), (vec!["bath/clerk".to_owned()], "chief,clerk".to_owned()));
+}
+
+#[test]
+fn r12_a_tenant_that_is_made_anew_gets_the_roles_that_it_had_in_another_life() {
+    let mut world = world(&[]);
+    world.role(BATH, "chief", role("Head of Desk", LifecycleState::Active, &[]));
+    noted(&mut world, "chief");
+    world.remove(Kind::Role, &Name::new(BATH, "chief"));
+    assert_eq!(names(&world).0, ["bath/clerk"]);
+    let name = Name::tenant(BATH);
+    let mut entry = Entry::clone(world.directory.tenant_entry(&name).unwrap());
+    entry.meta.created = world.now.checked_add(SignedDuration::from_secs(1)).unwrap();
+    world.directory.fold(Change::Tenant(name, Some(entry)));
+    assert_eq!(names(&world).0, ["bath/clerk", "bath/chief"]);
 }
 
 #[test]

@@ -109,6 +109,13 @@ impl Names {
         self.used.get(role).is_some_and(|names| names.contains_key(folded))
     }
 
+    /// When that role last came to a name.
+    pub(super) fn last_named(&self, role: &Name) -> Option<Timestamp> {
+        let users = |folded: &Folded| self.users.get(&(role.namespace.clone(), folded.clone()));
+        let all = self.used_by(role).filter_map(users).flatten();
+        all.filter(|(_, user, _)| *user == role.name).map(|(at, ..)| *at).max()
+    }
+
     /// The names that role has used.
     pub(super) fn used_by(&self, role: &Name) -> impl Iterator<Item = &Folded> {
         self.used.get(role).into_iter().flat_map(OrdMap::keys)
