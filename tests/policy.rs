@@ -29,6 +29,8 @@ mod employees;
 mod ending;
 #[path = "policy/entering.rs"]
 mod entering;
+#[path = "policy/handing.rs"]
+mod handing;
 #[path = "policy/heirs.rs"]
 mod heirs;
 #[path = "policy/history.rs"]

@@ -7,6 +7,7 @@ use super::directory::Directory;
 use super::forbidden;
 use super::tenant::Tenant;
 use super::verdict::{Reason, Violation, Violations};
+use crate::api::Mode;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One line of a role's permissions, as it is stored.
@@ -244,26 +245,25 @@ pub fn stored(lines: &[Line], directory: &Directory) -> Stored {
             }
         }
     }
-    let _ = close(&mut stored.actions, directory, |_, _| true);
+    stored.actions = closed(stored.actions, directory);
     stored
 }
 
+/// `actions` and all that they imply, whether or not a tenant has the applications: what is stored with them, and what
+/// whoever has them may hand out for that reason (R16).
+pub fn closed(mut actions: Actions, directory: &Directory) -> Actions {
+    let _ = close(&mut actions, directory, |_, _| true);
+    actions
+}
+
 /// The most that a session of `mode` may hand out in `tenant`: what Administrator has from the factory, and the fixed role
-/// of the mode (R16).
-pub fn ceiling_of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &Directory) -> Actions {
-    let catalogs = tenant
-        .applications
-        .iter()
-        .filter_map(|application| directory.catalog(application));
-    let factory = catalogs.flat_map(|catalog| {
-        catalog
-            .actions
-            .iter()
-            .filter(|(_, entry)| entry.default_for.contains(ADMINISTRATOR))
-    });
-    let mut actions: Actions = factory.map(|(action, _)| action.clone()).collect();
-    let _ = close(&mut actions, directory, |action, _| tenant.has(action.application()));
-    actions.extend(of_sessions(tenant, mode, directory));
+/// of the mode (R16), each with what it implies.
+pub fn ceiling_of_sessions(tenant: &Tenant, mode: Mode, directory: &Directory) -> Actions {
+    let factory = chosen(tenant, directory, |entry| entry.default_for.contains(ADMINISTRATOR));
+    let mut actions = closed(in_effect(&factory, tenant, directory), directory);
+    let mut fixed = of_sessions(tenant, mode, directory);
+    let _ = close(&mut fixed, directory, |_, entry| implied_in(mode, entry));
+    actions.extend(fixed);
     actions
 }
 
@@ -279,33 +279,36 @@ pub fn rules<'a>(actions: impl IntoIterator<Item = &'a Action>, directory: &Dire
 
 /// What every Active employee of `tenant` may do whatever the roles (P5).
 pub fn unrestricted(tenant: &Tenant, directory: &Directory) -> Actions {
-    tenant
-        .applications
-        .iter()
-        .filter_map(|application| directory.catalog(application))
-        .flat_map(|catalog| catalog.actions.iter().filter(|(_, entry)| entry.unrestricted))
-        .map(|(action, _)| action.clone())
-        .collect()
+    chosen(tenant, directory, |entry| entry.unrestricted)
 }
 
-/// What a session of `mode` may do in `tenant` (I5).
-pub fn of_sessions(tenant: &Tenant, mode: crate::api::Mode, directory: &Directory) -> Actions {
-    let mut actions: Actions = tenant
-        .applications
-        .iter()
-        .filter_map(|application| directory.catalog(application))
-        .flat_map(|catalog| {
-            catalog
-                .actions
-                .iter()
-                .filter(|(_, entry)| entry.sessions.contains(&mode))
-        })
-        .map(|(action, _)| action.clone())
-        .collect();
-    let _ = close(&mut actions, directory, |action, entry| {
-        tenant.has(action.application()) && (entry.sessions.contains(&mode) || entry.sessions_by_implication)
+/// What a session of `mode` may do in `tenant` (I5): like a role, nothing that lacks what it requires (P3).
+pub fn of_sessions(tenant: &Tenant, mode: Mode, directory: &Directory) -> Actions {
+    let mut granted = Granted {
+        actions: chosen(tenant, directory, |entry| entry.sessions.contains(&mode)),
+        ..Granted::default()
+    };
+    let _ = close(&mut granted.actions, directory, |action, entry| {
+        tenant.has(action.application()) && implied_in(mode, entry)
     });
-    actions
+    drop_unmet(&mut granted, &unrestricted(tenant, directory), directory);
+    granted.actions
+}
+
+/// Whether sessions of `mode` have what something that they have implies.
+fn implied_in(mode: Mode, entry: &ActionEntry) -> bool {
+    entry.sessions.contains(&mode) || entry.sessions_by_implication
+}
+
+/// Those actions of the tenant's applications of which that is true.
+fn chosen(tenant: &Tenant, directory: &Directory, which: impl Fn(&ActionEntry) -> bool) -> Actions {
+    let applications = tenant.applications.iter();
+    let catalogs = applications.filter_map(|application| directory.catalog(application));
+    catalogs
+        .flat_map(|catalog| &catalog.actions)
+        .filter(|(_, entry)| which(entry))
+        .map(|(action, _)| action.clone())
+        .collect()
 }
 
 /// That `what`, called `name`, is not known, with the nearest name that is (P7). Names whose lengths differ by more than

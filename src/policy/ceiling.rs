@@ -164,7 +164,8 @@ fn beyond<'a>(
         .collect()
 }
 
-/// The most that `user` may hand out in `namespace`.
+/// The most that `user` may hand out in `namespace`. What that implies is within it also where the tenant has not the
+/// application: roles are judged by what they store.
 pub fn of(user: &str, namespace: &Arc<str>, directory: &Directory, now: Timestamp) -> Actions {
     if let Some((name, session)) = session(user, directory) {
         let tenant = directory.tenant(namespace).filter(|_| name.namespace == *namespace);
@@ -177,10 +178,10 @@ pub fn of(user: &str, namespace: &Arc<str>, directory: &Directory, now: Timestam
     };
     let folded = Folded::new(user);
     let employees = directory.employees_named(&folded);
-    employees
+    let net = employees
         .filter(own)
-        .flat_map(|(name, entry)| employee::net(name, entry, directory, now).1)
-        .collect()
+        .flat_map(|(name, entry)| employee::net(name, entry, directory, now).1);
+    access::closed(net.collect(), directory)
 }
 
 /// Whether the user name is that of a session, open or not.

@@ -165,19 +165,21 @@ fn grants(world: &World, tenant: &TenantSpec, role: &RoleSpec) -> BTreeSet<Actio
             }
         }
     }
+    drop_lacking(&mut granted, &all);
+    granted
+}
+
+/// P3: what lacks something that it requires has no effect; what is everybody's is never lacking.
+fn drop_lacking(granted: &mut BTreeSet<Action>, all: &[(Action, ActionSpec, bool)]) {
+    let free = |id: &Action| all.iter().any(|(known, _, free)| *free && known == id);
     for _ in 0..all.len() {
-        for (id, spec, _) in &all {
-            for required in spec.requires.iter().map(|text| reference(text, id)) {
-                let free = all
-                    .iter()
-                    .any(|(known, _, unrestricted)| *unrestricted && *known == required);
-                if !free && !granted.contains(&required) {
-                    granted.remove(id);
-                }
+        for (id, spec, _) in all {
+            let lacks = |required: &Action| !free(required) && !granted.contains(required);
+            if spec.requires.iter().any(|text| lacks(&reference(text, id))) {
+                granted.remove(id);
             }
         }
     }
-    granted
 }
 
 /// E8, P5: what the employee may do in her tenant now.
@@ -319,6 +321,7 @@ fn of_sessions(world: &World, tenant: &TenantSpec, mode: Mode) -> BTreeSet<Actio
             }
         }
     }
+    drop_lacking(&mut actions, &all);
     actions
 }
 
