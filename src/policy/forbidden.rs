@@ -26,11 +26,7 @@ const KEYS: &[(&str, &[&str], &str)] = &[
         &["serviceaccounts", "serviceaccounts/token"],
         "ServiceAccounts and their tokens",
     ),
-    (
-        "",
-        &["nodes", "nodes/proxy", "pods/proxy", "services/proxy"],
-        "nodes or proxies",
-    ),
+    ("", &["pods/proxy", "services/proxy"], "proxies"),
     (
         "",
         &["namespaces", "namespaces/finalize", "namespaces/status"],
@@ -59,6 +55,14 @@ const RUNNING: &[(&str, &[&str])] = &[
 /// The verbs that change nothing.
 const LOOKING: &[&str] = &["get", "list", "watch"];
 
+/// What decides where the traffic of Services goes, and what of a workload its controller would roll back to: to be looked
+/// at only.
+const STEERING: &[(&str, &str)] = &[
+    ("", "endpoints"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("apps", "controllerrevisions"),
+];
+
 /// Why `rule` of the catalogue of `application` is not to be granted; none if it may.
 pub fn judge(application: &str, rule: &Rule) -> Option<String> {
     let wild = |text: &str| text.contains('*');
@@ -75,6 +79,10 @@ pub fn judge(application: &str, rule: &Rule) -> Option<String> {
     if let Some((group, what)) = CLOSED.iter().find(|(group, _)| *group == rule.group) {
         return Some(format!("{what} (`{group}`)"));
     }
+    // Of nodes all: by metrics, stats, logs or checkpoints a kubelet tells, and lets do, much of every pod.
+    if rule.group.is_empty() && (rule.resource == "nodes" || rule.resource.starts_with("nodes/")) {
+        return Some(format!("nodes (`{}`)", rule.resource));
+    }
     if let Some((_, _, what)) = KEYS
         .iter()
         .find(|(group, resources, _)| *group == rule.group && resources.contains(&rule.resource.as_str()))
@@ -86,6 +94,9 @@ pub fn judge(application: &str, rule: &Rule) -> Option<String> {
         .any(|(group, kinds)| *group == rule.group && kinds.iter().any(|kind| rule.resource == *kind));
     if runs && writes(rule) {
         return Some(format!("what runs pods (`{}`)", rule.resource));
+    }
+    if STEERING.contains(&(&rule.group, &rule.resource)) && writes(rule) {
+        return Some(format!("what steers workloads and their traffic (`{}`)", rule.resource));
     }
     let commercial = rule.group == crate::api::GROUP && rule.resource == "tenants/commercial";
     let records = rule.group == crate::api::GROUP
@@ -142,6 +153,12 @@ mod tests {
             ("", "pods/exec", "create"),
             ("", "serviceaccounts/token", "create"),
             ("", "nodes", "get"),
+            ("", "nodes/metrics", "get"),
+            ("", "nodes/stats", "get"),
+            ("", "nodes/checkpoint", "create"),
+            ("", "endpoints", "update"),
+            ("discovery.k8s.io", "endpointslices", "patch"),
+            ("apps", "controllerrevisions", "create"),
             ("apps", "*", "get"),
             ("apps", "deployments", "*"),
             ("*", "deployments", "get"),
@@ -172,6 +189,9 @@ mod tests {
             ("acd", "acd.apps.pimpernel.dev", "skills", "edit"),
             ("admin", "pimpernel.dev", "employees", "create"),
             ("admin", "", "configmaps", "get"),
+            ("admin", "", "endpoints", "get"),
+            ("admin", "discovery.k8s.io", "endpointslices", "list"),
+            ("admin", "apps", "controllerrevisions", "watch"),
             ("tenant-management", "pimpernel.dev", "tenants/commercial", "update"),
         ] {
             assert_eq!(
