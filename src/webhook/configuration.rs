@@ -79,7 +79,8 @@ pub fn configuration(url: &str, operator: &str) -> Value {
 pub fn history(url: &str, operator: &str, (sessions, employees): (&str, Employees)) -> Value {
     let url = format!("{}{HISTORY_PATH}", url.trim_end_matches('/'));
     let writers = format!("request.userInfo.username != '{operator}'");
-    let waiting = |object: &str| format!("{object}.metadata.?annotations[?'{PENDING}'].orValue('')");
+    // As an optional: an empty one is there, and nobody but us writes it.
+    let waiting = |object: &str| format!("{object}.metadata.?annotations[?'{PENDING}']");
     let holding = |object: &str| format!("('{FINALIZER}' in {object}.metadata.?finalizers.orValue([]))");
     let changes = format!(
         "oldObject == null || object.?spec != oldObject.?spec || {} != {} || ({} && !{})",
@@ -89,7 +90,7 @@ pub fn history(url: &str, operator: &str, (sessions, employees): (&str, Employee
         holding("object"),
     );
     let concerns = format!(
-        "request.resource.resource != 'employees' || request.userInfo.username.startsWith('system:serviceaccount:{sessions}:') || [object, oldObject].exists(written, written != null && ({} != '' || {}))",
+        "request.resource.resource != 'employees' || request.userInfo.username.startsWith('system:serviceaccount:{sessions}:') || [object, oldObject].exists(written, written != null && ({}.hasValue() || {}))",
         waiting("written"),
         holding("written"),
     );

@@ -111,6 +111,9 @@ async fn r13_every_kind_of_writer_is_on_record_and_what_is_only_tried_is_not() -
     let forged = json!([{"id": "x", "by": "somebody@else.example", "operation": "Update", "generation": 9, "at": "2026-01-01T00:00:00Z", "changes": [], "seal": "00"}]);
     let body = json!({"metadata": {"annotations": {PENDING: forged.to_string()}}, "spec": {"description": "forged"}});
     patched(&stage, "application/merge-patch+json", &body).await?;
+    // Nor is an empty outbox anything.
+    let empty = json!({"metadata": {"annotations": {PENDING: ""}}});
+    patched(&stage, "application/merge-patch+json", &empty).await?;
     stage.admin.try_apply(&night("tried")).await?.object()?;
 
     let records = on_record(&stage, NIGHT).await?;
