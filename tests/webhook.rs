@@ -388,5 +388,7 @@ async fn of_very_much_that_is_wrong_the_first_is_told_and_how_much_more_there_is
     let message = answer["status"]["message"].as_str().unwrap();
     assert_eq!(message.lines().count(), 21, "{message}");
     assert!(message.ends_with("and 480 more"), "{message}");
-    assert_eq!(answer["status"]["details"]["causes"].as_array().unwrap().len(), 20);
+    let causes = answer["status"]["details"]["causes"].as_array().unwrap();
+    assert_eq!(causes.len(), 21, "kubectl shows nothing else");
+    assert_eq!(causes[20], json!({"field": "spec", "message": "and 480 more"}));
 }

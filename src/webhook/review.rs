@@ -216,7 +216,8 @@ fn concerns_writer(reason: Reason) -> bool {
     )
 }
 
-/// A refusal with one line a violation, the first of many; the causes carry the fields for programs.
+/// A refusal with one line a violation, the first of many; the causes carry the fields for programs, and the rest without
+/// a reason.
 pub(super) fn refused(
     mut response: AdmissionResponse,
     request: &AdmissionRequest<DynamicObject>,
@@ -235,21 +236,27 @@ pub(super) fn refused(
         }
     };
     let listed = violations.iter().take(MAX_LISTED);
-    let mut lines: Vec<String> = listed.clone().map(line).collect();
-    match violations.len().saturating_sub(MAX_LISTED) {
-        0 => {}
-        more => lines.push(format!("and {more} more")),
-    }
-    lines.extend(hints.iter().cloned());
+    let more = violations.len().saturating_sub(MAX_LISTED);
+    let more = (more > 0).then(|| ("spec", format!("and {more} more")));
+    // Of what is Invalid kubectl shows the causes alone.
+    let remarks = more
+        .into_iter()
+        .chain(hints.iter().map(|hint| ("metadata.annotations", hint.clone())));
+    let remarks: Vec<(&str, String)> = remarks.collect();
+    let lines = listed.clone().map(line);
+    let lines: Vec<String> = lines.chain(remarks.iter().map(|(_, text)| text.clone())).collect();
     let message = lines.join("\n");
-    let causes = listed
-        .clone()
-        .map(|violation| StatusCause {
-            reason: violation.reason.to_string(),
-            message: violation.message.clone(),
-            field: violation.field.clone(),
-        })
-        .collect();
+    let wrong = listed.clone().map(|violation| StatusCause {
+        reason: violation.reason.to_string(),
+        message: violation.message.clone(),
+        field: violation.field.clone(),
+    });
+    let further = remarks.into_iter().map(|(field, message)| StatusCause {
+        reason: String::new(),
+        message,
+        field: field.to_owned(),
+    });
+    let causes = wrong.chain(further).collect();
     let reasons: Vec<String> = listed
         .map(|violation| {
             format!("{} {}", violation.reason, violation.field)

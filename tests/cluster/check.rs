@@ -341,6 +341,8 @@ fn causes(answer: &Answer) -> BTreeSet<(String, String)> {
         .map(|cause| (text(cause, "field"), text(cause, "message")));
     causes
         .filter(|(_, message)| !message.contains("some validation rules were not checked"))
+        // A remark, not a thing that is wrong.
+        .filter(|(_, message)| !message.starts_with("if other objects of the same change"))
         .collect()
 }
 

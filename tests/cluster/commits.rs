@@ -99,6 +99,14 @@ async fn activating_and_assigning(stage: &Stage) -> Result<()> {
     stage.admin.judged(ROLE).await?;
     let says = "role `night` is `Draft`, and an Active employee holds only Active roles";
     refused_with_a_hint(&[role("Active"), employee("night")], says, stage).await?;
+    let tool = stage.caller(STRANGER);
+    let (went, told) = tool.kubectl(stage.world.plane(), &["create", "--dry-run=server"], &employee("night"))?;
+    for text in [says, "* metadata.annotations: if other objects of the same change"] {
+        ensure!(
+            !went && told.contains(text),
+            "kubectl does not show «{text}» but {told}"
+        );
+    }
     let stored = stage.admin.get(ROLE).await?.object()?;
     ensure!(stored["spec"]["state"] == "Draft", "a part of the commit went in");
     let all = [eventual(role("Active")), eventual(employee("night"))];
