@@ -19,6 +19,8 @@ mod heirs;
 mod hindered;
 #[path = "history/killed.rs"]
 mod killed;
+#[path = "history/no_space.rs"]
+mod no_space;
 #[path = "history/retention.rs"]
 mod retention;
 

@@ -11,6 +11,7 @@ pub mod loose;
 pub mod proxy;
 pub mod refused;
 pub mod rest;
+mod rights;
 pub mod session;
 pub mod state;
 mod surroundings;
@@ -23,7 +24,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::api::{Api, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::wait::{Condition, await_condition};
@@ -31,6 +31,7 @@ use kube::{Client, Config, Resource};
 use pimpernel::api;
 pub use pimpernel_launcher::audit;
 use pimpernel_launcher::{ControlPlane, Operator, OperatorOptions, Options, port, repository};
+pub use rights::{eventually_may, may};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::process::ExitStatus;
@@ -70,6 +71,8 @@ pub struct World {
 pub struct Wish<'a> {
     /// Whether all requests are logged, see [`audit`].
     pub audit: bool,
+    /// How many bytes etcd stores at most.
+    pub etcd_quota: Option<u64>,
     /// Further arguments of the operator.
     pub args: &'a [&'a str],
     /// Whether the operator reaches the API server through a [`proxy::Proxy`].
@@ -98,6 +101,7 @@ impl World {
         let turn = Turn::wait();
         let plane = ControlPlane::start(&Options {
             audit: wish.audit,
+            etcd_quota: wish.etcd_quota,
             ..Options::default()
         })?;
         Operator::install(&plane)?;
@@ -337,42 +341,6 @@ pub fn says<K: Kind + Resource>(type_: &'static str, status: &'static str) -> im
                 && condition.observed_generation == object.and_then(|object| object.meta().generation)
         })
     }
-}
-
-/// Whether a user may use `verb` on `resource`, which is `RESOURCE.GROUP`, in a namespace, as the API server sees it.
-pub async fn may(client: &Client, user: &str, (verb, resource, namespace): (&str, &str, &str)) -> Result<bool> {
-    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
-    let attributes = ResourceAttributes {
-        verb: Some(verb.to_owned()),
-        resource: Some(resource.to_owned()),
-        group: Some(group.to_owned()),
-        namespace: Some(namespace.to_owned()),
-        ..ResourceAttributes::default()
-    };
-    let review = SubjectAccessReview {
-        spec: SubjectAccessReviewSpec {
-            user: Some(user.to_owned()),
-            resource_attributes: Some(attributes),
-            ..SubjectAccessReviewSpec::default()
-        },
-        ..SubjectAccessReview::default()
-    };
-    let answer = Api::all(client.clone()).create(&PostParams::default(), &review).await?;
-    Ok(answer.status.is_some_and(|status| status.allowed))
-}
-
-/// Waits until a user may do that, or may not: the API server's own rules see a change of bindings a moment later.
-pub async fn eventually_may(client: &Client, user: &str, right: (&str, &str, &str), wanted: bool) -> Result<()> {
-    let began = Instant::now();
-    while may(client, user, right).await? != wanted {
-        ensure!(
-            began.elapsed() < PATIENCE,
-            "that `{user}` may {right:?} is never {wanted}"
-        );
-        // A review is an answer of the moment and cannot be watched.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
 }
 
 /// That an object is there, or is not.

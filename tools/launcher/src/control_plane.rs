@@ -31,6 +31,8 @@ const KUBECTL: Duration = Duration::from_mins(2);
 pub struct Options {
     /// Whether etcd writes through to the disk. Off by default; figures of performance need it on.
     pub fsync: bool,
+    /// How many bytes etcd stores at most, history included. etcd's own limit of 2 GiB by default.
+    pub etcd_quota: Option<u64>,
     /// Whether kube-controller-manager runs: garbage collection, deletion of namespaces, aggregation of `ClusterRoles`.
     /// On by default.
     pub controller_manager: bool,
@@ -46,6 +48,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             fsync: false,
+            etcd_quota: None,
             controller_manager: true,
             audit: false,
             folder: None,
@@ -129,6 +132,11 @@ impl ControlPlane {
         let kubeconfig = self.user("system:kube-controller-manager", &[])?;
         self.running().controller_manager = Some(self.layout.controller_manager(&kubeconfig).start()?);
         Ok(())
+    }
+
+    /// The port at which etcd is reached on this machine, without encryption.
+    pub fn etcd_port(&self) -> u16 {
+        self.layout.etcd_port
     }
 
     /// The kubeconfig of an administrator, who passes every check.

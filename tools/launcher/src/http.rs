@@ -1,4 +1,4 @@
-//! One plain HTTP GET to this machine: enough for a health endpoint and for metrics.
+//! Plain HTTP to this machine: enough for a health endpoint, for metrics, and for what etcd is asked as JSON.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -10,12 +10,23 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Status and body of `GET path` at a loopback port.
 pub fn get(port: u16, path: &str) -> Result<(u16, String)> {
-    let place = || format!("GET http://127.0.0.1:{port}{path}");
+    send(port, ("GET", path), "")
+}
+
+/// Status and body of `POST path` with a body of JSON.
+pub fn post(port: u16, path: &str, json: &str) -> Result<(u16, String)> {
+    send(port, ("POST", path), json)
+}
+
+fn send(port: u16, (method, path): (&str, &str), json: &str) -> Result<(u16, String)> {
+    let place = || format!("{method} http://127.0.0.1:{port}{path}");
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).with_context(place)?;
     stream.set_read_timeout(Some(LIMIT)).with_context(place)?;
     stream.set_write_timeout(Some(LIMIT)).with_context(place)?;
     // HTTP/1.0: the answer ends with the connection and is never chunked.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n").with_context(place)?;
+    let length = json.len();
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n");
+    write!(stream, "{head}{json}").with_context(place)?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).with_context(place)?;
     parse(&String::from_utf8_lossy(&answer)).with_context(|| format!("{}: the answer is not HTTP", place()))

@@ -13,7 +13,7 @@
 pub mod assets;
 pub mod audit;
 pub mod control_plane;
-mod http;
+pub mod http;
 pub mod interrupt;
 pub mod operator;
 mod pki;

@@ -43,6 +43,9 @@ impl Layout {
         if !self.options.fsync {
             args = args.text("unsafe-no-fsync", "true");
         }
+        if let Some(bytes) = self.options.etcd_quota {
+            args = args.text("quota-backend-bytes", &bytes.to_string());
+        }
         self.program("etcd", args)
     }
 
