@@ -111,8 +111,10 @@ const ACCOUNT: &str = "system:serviceaccount:pimpernel-system:pimpernel-operator
 /// The objects in the files of a folder of the repository, with the names of a release.
 fn declared(folder: &str) -> Result<Vec<Value>> {
     let mut objects = vec![];
-    for file in fs::read_dir(repository().join(folder))? {
-        let text = fs::read_to_string(file?.path())?
+    let entries: Vec<_> = fs::read_dir(repository().join(folder))?.collect::<std::io::Result<_>>()?;
+    // What is optional lies in a folder of its own.
+    for file in entries.iter().map(fs::DirEntry::path).filter(|path| path.is_file()) {
+        let text = fs::read_to_string(file)?
             .replace("${OPERATOR_USER}", ACCOUNT)
             .replace("${OPERATOR_NAMESPACE}", "pimpernel-system")
             .replace("${SESSIONS_NAMESPACE}", "pimpernel-sessions");
