@@ -286,7 +286,9 @@ fn ending(reason: Reason) -> String {
         Reason::Rejected => "The tenant rejected the request",
         Reason::Revoked => "The tenant revoked the session",
         Reason::Lapsed => "The tenant did not answer the request in 24 hours",
-        _ => "The session lost its ground: the right, the tenant's state, or the mode",
+        _ => {
+            "The session lost its ground: the right, the tenant's state, or the mode; or its impersonator got an employee in the tenant, or had another session; or somebody took its RoleBinding"
+        }
     }
     .to_owned()
 }
