@@ -171,7 +171,10 @@ fn tell(line: impl std::fmt::Display) {
 /// Says why the command could not be run: `error: ` and what failed, the outermost step first.
 fn complain(error: &anyhow::Error) {
     let nobody_reads = |cause: &std::io::Error| cause.kind() == ErrorKind::BrokenPipe;
-    if error.downcast_ref().is_some_and(nobody_reads) {
+    if error
+        .chain()
+        .any(|cause| cause.downcast_ref().is_some_and(nobody_reads))
+    {
         return;
     }
     // Some errors repeat their cause in their own words.

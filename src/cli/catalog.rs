@@ -32,7 +32,7 @@ impl Catalog {
     pub fn run(self) -> Result<Outcome> {
         let Verb::Rbac { file } = self.verb;
         let mut stdout = anstream::stdout().lock();
-        let mut outcome = None;
+        let (mut outcome, mut printed) = (None, false);
         for manifest in check::read(&[file])? {
             let object = manifest.object.map_err(anyhow::Error::msg)?;
             if object.get("kind").and_then(|kind| kind.as_str()) != Some("PermissionCatalog") {
@@ -42,7 +42,9 @@ impl Catalog {
             let name = wire.name_any();
             match catalog::parse(&name, &wire.spec) {
                 Ok(catalog) => {
-                    write!(stdout, "{}", artifacts::rights_for(&name, &catalog)?)?;
+                    let apart = if printed { "---\n" } else { "" };
+                    write!(stdout, "{apart}{}", artifacts::rights_for(&name, &catalog)?)?;
+                    printed = true;
                     outcome = outcome.or(Some(Outcome::Fine));
                 }
                 Err(violations) => {

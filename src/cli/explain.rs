@@ -21,7 +21,7 @@ pub struct Explain {
 #[derive(Subcommand)]
 enum What {
     /// What an employee may do now, from which role or implication each of it comes, and what has no effect.
-    #[command(visible_alias = "emp", mut_arg("name", |arg| arg.add(Named::Employee)))]
+    #[command(alias = "emp", mut_arg("name", |arg| arg.add(Named::Employee)))]
     Employee(About),
     /// What a role gives its holders, what of it is implied, and what has no effect.
     #[command(mut_arg("name", |arg| arg.add(Named::Role)))]

@@ -44,7 +44,7 @@ struct List {
     #[arg(long, value_name = "TEXT")]
     search: Option<String>,
     /// Those in that state.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     state: Option<State>,
     #[command(flatten)]
     scope: Scope,
@@ -209,7 +209,7 @@ struct Holder {
 impl Holders {
     async fn run(self) -> Result<Outcome> {
         let cluster = self.flags.connect().await?;
-        let employees: Api<Employee> = Api::namespaced(cluster.client, &cluster.namespace);
+        let employees: Api<Employee> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
         let selector = format!("spec.primaryRole={}", self.name);
         let which = if self.all {
             ListParams::default()
@@ -245,6 +245,9 @@ impl Holders {
                 .map(|holder| format!("employee.pimpernel.dev/{}", holder.employee))
                 .collect()
         };
+        if holders.is_empty() {
+            stored(&cluster, &self.name).await?;
+        }
         output::list(self.output, &holders, table, names)?;
         if holders.is_empty() {
             tell(format_args!("nobody holds role `{}`", shown(&self.name)));

@@ -105,7 +105,8 @@ pub fn employee(
 /// Why a role cannot be given by the writer.
 fn gift(request: &Request, field: String, role: &Arc<str>, directory: &Directory, now: Timestamp) -> Option<Violation> {
     let name = Name::new(request.name.namespace.clone(), role.clone());
-    let Some(entry) = directory.role(&name) else {
+    // One that is being deleted makes room for another of its name.
+    let Some(entry) = directory.role(&name).filter(|entry| !entry.meta.deleting) else {
         let message =
             format!("role `{role}` does not exist, so that nobody can say what it gives: have the role created first");
         return Some(Violation::whole(Reason::ExceedsCeiling, field, message));

@@ -52,6 +52,20 @@ fn p6_p8_what_the_operator_needs_for_a_catalogue_is_printed_unless_it_would_be_r
         assert!(printed.contains(part), "no {part} in {printed}");
     }
     assert!(!printed.contains('*'), "{printed}");
+    let documents = |printed: &str| {
+        printed
+            .split("---\n")
+            .filter(|document| document.contains("\nkind: "))
+            .count()
+    };
+    assert_eq!(documents(&printed), 2, "{printed}");
+    let all = text(&asks("catalog rbac catalog").stdout);
+    let kinds = all.lines().filter(|line| line.starts_with("kind: ")).count();
+    assert!(
+        kinds > 2 && documents(&all) == kinds,
+        "{kinds} objects in {} documents",
+        documents(&all)
+    );
     let output = asks("catalog rbac examples/refused/forbidden-rule.yaml");
     assert_eq!((code(&output), text(&output.stdout).as_str()), (1, ""), "{output:?}");
     assert!(text(&output.stderr).contains("leave that rule out"), "{output:?}");

@@ -6,7 +6,7 @@ use super::world::{NOW, World, at};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pimpernel::api::{EmployeeState, LifecycleState, RoleSpec};
 use pimpernel::policy::admission::{Answer, Change, Request, Subject, admit};
-use pimpernel::policy::{Name, Reason};
+use pimpernel::policy::{Kind, Name, Reason};
 
 /// Chauvelin, who may view employees and skills, and no more, writes a role.
 fn written(world: &World, name: &str, change: impl FnOnce(&mut RoleSpec)) -> Answer {
@@ -135,7 +135,7 @@ fn r16_a_role_that_somebody_names_does_not_make_room_for_another_of_its_name() {
 }
 
 #[test]
-fn r16_a_role_that_is_not_valid_is_given_to_nobody() {
+fn r16_a_role_that_is_not_valid_or_is_being_deleted_is_given_to_nobody() {
     let mut world = league();
     let lines: Lines = &[("acd", "skills", &["View"])];
     let given = |world: &World| {
@@ -158,7 +158,13 @@ fn r16_a_role_that_is_not_valid_is_given_to_nobody() {
     world.role("lsp-paris", "visitor", visitor.clone());
     admitted(&given(&world));
     visitor.description = Some("See https://example.org".to_owned());
-    world.role("lsp-paris", "visitor", visitor);
+    world.role("lsp-paris", "visitor", visitor.clone());
     let wanted = ["`visitor`", "is not valid", "have it mended first"];
+    refused(&given(&world), Reason::ExceedsCeiling, "spec.primaryRole", &wanted);
+    visitor.description = None;
+    world.role("lsp-paris", "visitor", visitor);
+    admitted(&given(&world));
+    world.deleting(Kind::Role, &Name::new("lsp-paris", "visitor"));
+    let wanted = ["`visitor`", "does not exist"];
     refused(&given(&world), Reason::ExceedsCeiling, "spec.primaryRole", &wanted);
 }

@@ -18,8 +18,15 @@ const READY: Duration = Duration::from_secs(30);
 /// What the operator gets to end by itself; the control plane is thrown away and needs no time.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Starts a control plane, and the operator if given, that outlive this command.
+/// Starts a control plane, and the operator if given, that outlive this command. What it prints is for a shell to evaluate,
+/// which must not go on in another cluster if this one is not there.
 pub fn up(binary: Option<&Path>) -> Result<()> {
+    start(binary).inspect_err(|_| {
+        let _ = writeln!(stdout(), "export KUBECONFIG=/dev/null; false");
+    })
+}
+
+fn start(binary: Option<&Path>) -> Result<()> {
     let place = place()?;
     refuse_if_up(&place)?;
     let binary = binary.map(|path| {
