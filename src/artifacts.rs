@@ -93,7 +93,12 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
 pub fn rights_for(application: &str, catalog: &Catalog) -> Result<String, Error> {
     let (path, rules) = (format!("rbac/catalog-{application}.yaml"), catalog::grantable(catalog));
     let name = format!("pimpernel-operator:catalog:{application}");
-    Ok(yaml(&path, &[cluster_role(&name, &rules)])? + "---\n" + &yaml(&path, &[cluster_binding(&name, user())])?)
+    role_and_binding(&path, (&name, &rules), user())
+}
+
+/// A ClusterRole, and a binding of the same name.
+fn role_and_binding(path: &str, (name, rules): (&str, &[Rule]), subject: rbac::Subject) -> Result<String, Error> {
+    Ok(yaml(path, &[cluster_role(name, rules)])? + "---\n" + &yaml(path, &[cluster_binding(name, subject)])?)
 }
 
 /// Everybody who signs in may read catalogues: what applications there are is no secret, and `explain` needs it.
@@ -105,14 +110,14 @@ fn readers() -> Result<String, Error> {
         name: "system:authenticated".into(),
         ..user()
     };
-    Ok(yaml(path, &[cluster_role(name, &[rule])])? + "---\n" + &yaml(path, &[cluster_binding(name, everybody)])?)
+    role_and_binding(path, (name, &[rule]), everybody)
 }
 
 /// What the operator needs besides to remove records that are older than is kept.
 fn retention() -> Result<String, Error> {
     let (path, name) = (RETENTION, "pimpernel-operator:history-retention");
     let rule = Rule::new(api::GROUP, "changerecords", &["delete"]);
-    Ok(yaml(path, &[cluster_role(name, &[rule])])? + "---\n" + &yaml(path, &[cluster_binding(name, user())])?)
+    role_and_binding(path, (name, &[rule]), user())
 }
 
 fn read(name: &'static str, text: &str) -> Result<Catalog, Error> {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::common::World;
 use crate::common::cast::Stage;
-use crate::common::rest::{Answer, Caller, object};
+use crate::common::rest::{Caller, object, refused};
 
 const WARDEN: &str = "warden@lsp-paris.example";
 const PLATFORM: &str = "platform@nowhere.example";
@@ -42,7 +42,7 @@ impl Try {
             };
             (type_, body)
         });
-        refused(&warden.send(method, &path, content).await?, &self.says)
+        refused(&self.what, &warden.send(method, &path, content).await?, &self.says)
     }
 }
 
@@ -55,7 +55,7 @@ async fn r16_e6_who_manages_roles_hands_out_no_more_than_she_has_and_leaves_hers
     let mut failures = vec![];
     for tried in &tries {
         if let Err(error) = tried.refused(&warden).await {
-            failures.push(format!("{}: {error}", tried.what));
+            failures.push(error.to_string());
         }
     }
     ensure!(failures.is_empty(), "{}", failures.join("\n"));
@@ -63,16 +63,6 @@ async fn r16_e6_who_manages_roles_hands_out_no_more_than_she_has_and_leaves_hers
     an_account_of_the_namespace_hands_out_nothing(&stage).await?;
     another_case_of_her_name_is_nobody_and_still_not_hers(&stage).await?;
     whoever_has_escalate_is_free_though_she_employs_him(&stage, &warden).await
-}
-
-fn refused(answer: &Answer, says: &str) -> Result<()> {
-    ensure!(!answer.granted(), "it was admitted");
-    ensure!(
-        answer.message().contains(says),
-        "not «{says}», but: {}",
-        answer.message()
-    );
-    Ok(())
 }
 
 fn role(name: &str, permissions: &str) -> Value {
@@ -215,8 +205,9 @@ async fn an_account_of_the_namespace_hands_out_nothing(stage: &Stage) -> Result<
     until_may(&robot, "create", "roles.pimpernel.dev").await?;
     until_may(&robot, "create", "employees.pimpernel.dev").await?;
     let says = "which `system:serviceaccount:lsp-paris:robot` does not have";
-    refused(&robot.create(&role("by-robot", VIEW)).await?, says)?;
+    refused("a role", &robot.create(&role("by-robot", VIEW)).await?, says)?;
     refused(
+        "an employee",
         &robot
             .create(&employee("by-robot", "by-robot@lsp-paris.example", "helper"))
             .await?,
@@ -238,10 +229,14 @@ async fn another_case_of_her_name_is_nobody_and_still_not_hers(stage: &Stage) ->
     let other = Caller::user(stage.world.plane(), name).await?;
     until_may(&other, "create", "roles.pimpernel.dev").await?;
     until_may(&other, "delete", "employees.pimpernel.dev").await?;
-    refused(&other.create(&role("by-other", VIEW)).await?, CEILING)?;
-    refused(&other.delete("Employee lsp-paris/wendy").await?, OWN)?;
+    refused("a role", &other.create(&role("by-other", VIEW)).await?, CEILING)?;
+    refused("an end", &other.delete("Employee lsp-paris/wendy").await?, OWN)?;
     let inactive = json!({"spec": {"state": "Inactive"}});
-    refused(&other.merge("Employee lsp-paris/wendy", &inactive).await?, OWN)
+    refused(
+        "a state",
+        &other.merge("Employee lsp-paris/wendy", &inactive).await?,
+        OWN,
+    )
 }
 
 /// Who registers the platform's administrator as an employee does not bind him by that.

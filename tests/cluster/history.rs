@@ -59,6 +59,12 @@ pub fn told(record: &Value) -> Vec<String> {
         .collect()
 }
 
+/// What became of the description of a role, by all of its records.
+pub fn descriptions(records: &[Value]) -> Vec<String> {
+    let lines = records.iter().flat_map(told);
+    lines.filter(|line| line.starts_with("spec.description")).collect()
+}
+
 /// Who the administrator is.
 async fn whoami(stage: &Stage) -> Result<Value> {
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});

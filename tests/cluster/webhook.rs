@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 use crate::common::cast::{CHAUVELIN, MARGUERITE, Stage};
-use crate::common::rest::{Answer, object};
+use crate::common::rest::{object, refused};
 use crate::common::session::Session;
 use crate::common::{PATIENCE, Wish, World, audit};
 
@@ -31,16 +31,6 @@ fn right_ones() -> Vec<Value> {
             "{displayName: Fleet, permissions: [{name: ships, switch: true}]}",
         ),
     ]
-}
-
-fn closed(what: &str, answer: &Answer, says: &str) -> Result<()> {
-    ensure!(!answer.granted(), "{what}: it was let in");
-    ensure!(
-        answer.message().contains(says),
-        "{what}: not «{says}», but: {}",
-        answer.message()
-    );
-    Ok(())
 }
 
 /// Takes the operator's right to read employees away, or gives it back.
@@ -94,13 +84,13 @@ async fn v8_while_it_has_not_read_every_list_it_lets_nothing_in() -> Result<()> 
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for object in right_ones() {
-        closed(
+        refused(
             "create",
             &stage.admin.create(&object).await?,
             "the operator has not read everything",
         )?;
     }
-    closed(
+    refused(
         "delete",
         &stage.admin.delete("Role lsp-paris/team-lead").await?,
         "try again in a moment",
@@ -139,7 +129,7 @@ async fn while_it_is_down_what_it_judges_waits_and_nothing_else_does() -> Result
         session.inside.may("edit", SKILLS, "lsp-paris").await?,
         "an open session goes on"
     );
-    closed(
+    refused(
         "T8",
         &admin.delete("Tenant lsp-paris/lsp-paris").await?,
         "set it to `Inactive` before you delete it",
@@ -170,7 +160,7 @@ async fn while_it_is_down_what_it_judges_waits_and_nothing_else_does() -> Result
 
 async fn what_it_judges_waits(stage: &Stage) -> Result<()> {
     for object in right_ones() {
-        closed("create", &stage.admin.create(&object).await?, "failed calling webhook")?;
+        refused("create", &stage.admin.create(&object).await?, "failed calling webhook")?;
     }
     for (which, patch) in [
         ("Role lsp-paris/team-lead", json!({"spec": {"description": "x"}})),
@@ -179,7 +169,7 @@ async fn what_it_judges_waits(stage: &Stage) -> Result<()> {
         ("Impersonation lsp-paris/case", json!({"spec": {"stop": true}})),
         ("PermissionCatalog acd", json!({"spec": {"displayName": "x"}})),
     ] {
-        closed(
+        refused(
             which,
             &stage.admin.merge(which, &patch).await?,
             "failed calling webhook",
@@ -189,7 +179,7 @@ async fn what_it_judges_waits(stage: &Stage) -> Result<()> {
         "Impersonation lsp-paris/next",
         &format!("{{mode: Support, impersonator: {MARGUERITE}, reason: He cannot save his skill}}"),
     );
-    closed(
+    refused(
         "a session",
         &stage.caller(MARGUERITE).create(&next).await?,
         "failed calling webhook",
@@ -245,8 +235,8 @@ async fn it_judges_without_asking_the_api_server_anything() -> Result<()> {
         for right in right_ones() {
             stage.admin.try_apply(&right).await?.object()?;
         }
-        let refused = stage.admin.try_apply(&wrong).await?;
-        closed("a taken name", &refused, "is the name of role `team-lead` already")?;
+        let answer = stage.admin.try_apply(&wrong).await?;
+        refused("a taken name", &answer, "is the name of role `team-lead` already")?;
     }
     let judged = reviews()?.unwrap_or_default() - judged;
     ensure!(judged >= 125.0, "it was asked {judged} times only");
@@ -267,8 +257,8 @@ async fn restarts_do_not_break_admission() -> Result<()> {
         }
         stage.world.start_operator()?;
         // Ready means that the API server trusts it: the very next request is judged, by the rules.
-        let refused = stage.admin.create(&wrong).await?;
-        closed("a taken name", &refused, "is the name of role `team-lead` already")?;
+        let answer = stage.admin.create(&wrong).await?;
+        refused("a taken name", &answer, "is the name of role `team-lead` already")?;
         let right = object(
             &format!("Role lsp-paris/round-{round}"),
             &format!("{{displayName: Round {round}}}"),

@@ -17,7 +17,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
-use super::{NIGHT, night, on_record, recorded, told, whoami};
+use super::{NIGHT, descriptions, night, on_record, recorded, whoami};
 use crate::common::cast::Stage;
 use crate::common::{PATIENCE, World};
 
@@ -50,11 +50,7 @@ async fn r13_what_another_webhook_changes_afterwards_is_in_the_one_note() -> Res
     let sleeps = json!({"spec": {"description": "Sleeps"}});
     stage.admin.merge(NIGHT, &sleeps).await?.object()?;
     let records = on_record(&stage, NIGHT).await?;
-    let lines: Vec<String> = records
-        .iter()
-        .flat_map(told)
-        .filter(|line| line.starts_with("spec.description"))
-        .collect();
+    let lines = descriptions(&records);
     let wanted = [
         "spec.description: nothing → Looks out (marked)",
         "spec.description: Looks out (marked) → Sleeps (marked)",

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use pimpernel_launcher::http;
 use serde_json::{Value, json};
 
-use super::{NIGHT, night, on_record, told};
+use super::{NIGHT, descriptions, night, on_record};
 use crate::common::cast::Stage;
 use crate::common::{Wish, World};
 
@@ -40,11 +40,7 @@ async fn r13_where_etcd_is_full_a_change_is_refused_and_what_was_let_in_is_not_l
     make_room(stage.world.plane().etcd_port())?;
     stage.admin.merge(NIGHT, &change("after")).await?.object()?;
     let records = on_record(&stage, NIGHT).await?;
-    let lines: Vec<String> = records
-        .iter()
-        .flat_map(told)
-        .filter(|line| line.starts_with("spec.description"))
-        .collect();
+    let lines = descriptions(&records);
     let wanted = ["spec.description: nothing → before", "spec.description: before → after"];
     let seen = records.iter().all(|record| record["actor"]["verified"] == true);
     ensure!(lines == wanted && records.len() == 2 && seen, "{records:#?}");
