@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+#[path = "properties/bounds.rs"]
+mod bounds;
 #[path = "properties/consents.rs"]
 mod consents;
 #[path = "properties/model.rs"]

@@ -1,5 +1,6 @@
 //! Makes the out-of-the-box roles that a tenant is still to get, and remembers them on the Tenant (R12). Whether they were
-//! made is asked of the API server itself, not of what was seen last: a role that somebody deleted must not come back.
+//! made is asked of the API server itself, not of what was seen last: a role that somebody deleted must not come back, nor
+//! another one in its name to whoever was given that (R16).
 //!
 //! A role is made by POST, so that nothing that exists is touched. Its fields are then given up, all but an annotation: Git
 //! can take the role over by server-side apply without a conflict. (With no entry left at all, the API server would invent
@@ -8,10 +9,13 @@
 use super::context::Context;
 use super::error::{Error, answer, is_gone, is_terminating};
 use super::reconcile::MANAGER;
+use super::records;
 use crate::api;
 use crate::policy::default_roles::{BROUGHT_BY, Due, OutOfTheBox, RECEIVED, Received, read, written};
 use crate::policy::history::{FINALIZER, PENDING, outbox};
+use crate::policy::ledger::Noted;
 use crate::policy::{Key, Kind, Name};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::{ObjectMeta, ResourceExt};
@@ -35,8 +39,9 @@ pub async fn make(tenant: &Key, uid: &str, due: &Due, context: &Context) -> Resu
     if remembered.is_superset(&due.received) {
         return Ok(());
     }
+    let since = stored.metadata.creation_timestamp.as_ref().map(|created| created.0);
     for role in due.roles.iter().filter(|role| !remembered.contains(&role.name.name)) {
-        match create(role, uid, context).await {
+        match create(role, (uid, since), context).await {
             Err(error) if is_terminating(&error) || is_gone(&error) => return Ok(()),
             other => other.map_err(|error| failed(&role.name, error))?,
         }
@@ -53,8 +58,11 @@ fn failed(name: &Name, source: kube::Error) -> Error {
 }
 
 /// Makes a role. One that exists is left alone, but that what a crash left half done is finished.
-async fn create(role: &OutOfTheBox, tenant: &str, context: &Context) -> kube::Result<()> {
+async fn create(role: &OutOfTheBox, (tenant, since): (&str, Option<Timestamp>), context: &Context) -> kube::Result<()> {
     let roles: Api<api::Role> = Api::namespaced(context.client.clone(), &role.name.namespace);
+    if role.there || role.awaited && had(role, since, context).await? {
+        return give_up(&roles, &role.name.name).await;
+    }
     let params = PostParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
@@ -77,6 +85,15 @@ async fn create(role: &OutOfTheBox, tenant: &str, context: &Context) -> kube::Re
         other => drop(other?),
     }
     give_up(&roles, &role.name.name).await
+}
+
+/// Whether a role of that name is on record since the tenant was made: employees who name it were given that one.
+async fn had(role: &OutOfTheBox, since: Option<Timestamp>, context: &Context) -> kube::Result<bool> {
+    let of_it = records::of(&Key::new(Kind::Role, role.name.clone()), context).await?;
+    let mut noted = of_it
+        .iter()
+        .filter_map(|record| Noted::read(&role.name.namespace, &record.spec));
+    Ok(noted.any(|noted| matches!(noted, Noted::Named { naming, .. } if Some(naming.at) >= since)))
 }
 
 /// What the webhook would note, which is not asked about our own writes (R13).

@@ -11,7 +11,7 @@ use crate::policy::history::{Due, FINALIZER, Held, Known, PENDING, due};
 use crate::policy::ledger::Record;
 use crate::policy::{Directory, Key, Kind};
 use jiff::Timestamp;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
 use kube::core::{ApiResource, DynamicObject};
 use serde_json::{Value, json};
 
@@ -63,16 +63,11 @@ async fn unexplained(key: &Key, record: &Record, context: &Context) -> Result<()
         source,
     };
     let subject = &record.spec.subject;
-    let api: Api<api::ChangeRecord> = Api::namespaced(context.client.clone(), &key.name.namespace);
-    let fields = format!("spec.subject.kind={},spec.subject.name={}", subject.kind, subject.name);
-    let stored = match api.list(&ListParams::default().fields(&fields)).await {
+    let stored = match records::of(key, context).await {
         Err(error) if is_terminating(&error) || is_gone(&error) => return Ok(()),
         other => other.map_err(failed)?,
     };
-    let of_it = stored
-        .items
-        .iter()
-        .filter(|stored| stored.spec.subject.uid == subject.uid);
+    let of_it = stored.iter().filter(|stored| stored.spec.subject.uid == subject.uid);
     let latest = of_it.filter_map(|stored| stored.spec.generation).max();
     match (latest, record.spec.generation) {
         (Some(latest), Some(wanted)) if latest >= wanted => context.observed.explained(&subject.uid, latest),

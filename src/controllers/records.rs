@@ -4,8 +4,17 @@ use super::context::Context;
 use super::error::{Error, answer, is_gone, is_terminating};
 use super::reconcile::MANAGER;
 use crate::api::ChangeRecord;
+use crate::policy::Key;
 use crate::policy::ledger::Record;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, ListParams, PostParams};
+
+/// What is on record of the objects of that name, by the API server itself: the watch may not have shown it yet.
+pub async fn of(key: &Key, context: &Context) -> kube::Result<Vec<ChangeRecord>> {
+    let api: Api<ChangeRecord> = Api::namespaced(context.client.clone(), &key.name.namespace);
+    let (kind, name) = (key.kind.as_str(), &key.name.name);
+    let fields = format!("spec.subject.kind={kind},spec.subject.name={name}");
+    Ok(api.list(&ListParams::default().fields(&fields)).await?.items)
+}
 
 /// Stores what is not on record yet, and gives what was stored only now. In a namespace that is being deleted nothing can be
 /// created: its records go with it.

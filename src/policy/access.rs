@@ -37,7 +37,7 @@ pub struct Granted {
     pub actions: Actions,
     /// Those that no line lists, each with an action that implies it.
     pub implied: BTreeMap<Action, Action>,
-    /// What lines list that has no effect, and why.
+    /// What lines list, or what that would bring, that has no effect, and why.
     pub without_effect: BTreeMap<Action, (Reason, String)>,
     /// What has no effect because it cannot stand.
     pub violations: Violations,
@@ -68,12 +68,20 @@ pub fn in_effect(actions: &Actions, tenant: &Tenant, directory: &Directory) -> A
     granted.actions
 }
 
-/// Adds what is implied and takes away what lacks something.
+/// Adds what is implied and takes away what lacks something. Says of what an action must not bring that it does not.
 fn settle(granted: &mut Granted, tenant: &Tenant, directory: &Directory) {
-    granted.implied = close(&mut granted.actions, directory, |action, _| {
-        tenant.has(action.application())
-    });
-    drop_unmet(granted, &unrestricted(tenant, directory), directory);
+    let has = |action: &Action| tenant.has(action.application());
+    granted.implied = close(&mut granted.actions, directory, |action, _| has(action));
+    let known = |action| directory.action(action).map(|entry| (action, entry));
+    for (action, entry) in granted.actions.iter().filter_map(known) {
+        let kept_back = |implied: &&Action| has(implied) && !granted.actions.contains(*implied);
+        for implied in entry.implies.iter().filter(kept_back).filter_map(known) {
+            let why = forbidden::implied((action, entry), implied, directory);
+            granted.without_effect.extend(why.map(|why| (implied.0.clone(), why)));
+        }
+    }
+    let free = unrestricted(tenant, directory);
+    drop_unmet(granted, |action| free.contains(action), directory);
 }
 
 impl Granted {
@@ -157,8 +165,8 @@ fn named(line: &Line, field: &str, permission: &BTreeMap<String, Action>, grante
 }
 
 /// Adds what the actions imply, and what that implies, as far as `may` lets it (P2). What was added, and because of what.
-/// What an application that the tenant does not have would imply further is not looked at; nor is what an action cannot
-/// bring (P8): admission may not have known the other catalogue.
+/// What an application that the tenant does not have would imply further is not looked at; nor is what an action must not
+/// bring (P5, P8): admission may not have known the other catalogue.
 fn close(
     actions: &mut Actions,
     directory: &Directory,
@@ -167,10 +175,13 @@ fn close(
     let mut implied_by = BTreeMap::new();
     let mut open: Vec<Action> = actions.iter().cloned().collect();
     while let Some(action) = open.pop() {
-        for implied in directory.action(&action).into_iter().flat_map(|entry| &entry.implies) {
-            let allowed = directory.action(implied).is_some_and(|entry| may(implied, entry));
-            let allowed = allowed && forbidden::implied(&action, implied, directory).is_none();
-            if allowed && actions.insert(implied.clone()) {
+        let Some(entry) = directory.action(&action) else {
+            continue;
+        };
+        for implied in &entry.implies {
+            let brings = |target| forbidden::implied((&action, entry), (implied, target), directory).is_none();
+            let target = directory.action(implied).filter(|target| may(implied, target));
+            if target.is_some_and(brings) && actions.insert(implied.clone()) {
                 implied_by.insert(implied.clone(), action.clone());
                 open.push(implied.clone());
             }
@@ -180,13 +191,13 @@ fn close(
 }
 
 /// Takes away what lacks something it requires, until nothing does (P3). What is `free` to everybody is never lacking.
-fn drop_unmet(granted: &mut Granted, free: &Actions, directory: &Directory) {
+fn drop_unmet(granted: &mut Granted, free: impl Fn(&Action) -> bool, directory: &Directory) {
     loop {
         let unmet = granted.actions.iter().find_map(|action| {
             let requires = &directory.action(action)?.requires;
             requires
                 .iter()
-                .find(|required| !granted.actions.contains(required) && !free.contains(required))
+                .find(|required| !granted.actions.contains(required) && !free(required))
                 .map(|r| (action.clone(), r.clone()))
         });
         let Some((action, required)) = unmet else { return };
@@ -227,8 +238,10 @@ pub fn known(action: &Action, directory: &Directory) -> Result<(), String> {
 /// What lines store, whatever has effect just now.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stored {
-    /// The actions, closure included.
-    pub actions: Actions,
+    /// The actions that lines list.
+    pub listed: Actions,
+    /// What would have effect in a tenant with every application, closure included.
+    pub potential: Actions,
     /// What no catalogue knows, as text.
     pub unknown: BTreeSet<String>,
 }
@@ -239,31 +252,57 @@ pub fn stored(lines: &[Line], directory: &Directory) -> Stored {
     for line in lines {
         for action in line.listed() {
             if directory.action(&action).is_some() {
-                stored.actions.insert(action);
+                stored.listed.insert(action);
             } else {
                 stored.unknown.insert(action.to_string());
             }
         }
     }
-    stored.actions = closed(stored.actions, directory);
+    let mut all = Granted {
+        actions: closed(stored.listed.clone(), directory),
+        ..Granted::default()
+    };
+    drop_unmet(&mut all, |action| free(action, directory), directory);
+    stored.potential = all.actions;
     stored
 }
 
-/// `actions` and all that they imply, whether or not a tenant has the applications: what is stored with them, and what
-/// whoever has them may hand out for that reason (R16).
+/// `actions` and all that they imply, whether or not a tenant has the applications.
 pub fn closed(mut actions: Actions, directory: &Directory) -> Actions {
     let _ = close(&mut actions, directory, |_, _| true);
     actions
 }
 
-/// The most that a session of `mode` may hand out in `tenant`: what Administrator has from the factory, and the fixed role
-/// of the mode (R16), each with what it implies.
-pub fn ceiling_of_sessions(tenant: &Tenant, mode: Mode, directory: &Directory) -> Actions {
+/// Whether the action is everybody's in each tenant that has its application (P5).
+pub fn free(action: &Action, directory: &Directory) -> bool {
+    directory.action(action).is_some_and(|entry| entry.unrestricted)
+}
+
+/// What somebody has; what sessions of a mode have by its fixed role, with that mode.
+pub type Own = (Actions, Option<Mode>);
+
+/// What a session of `mode` has in `tenant` to hand out (R16): what Administrator has from the factory, and the fixed role.
+pub fn own_of_sessions(tenant: &Tenant, mode: Mode, directory: &Directory) -> Vec<Own> {
     let factory = chosen(tenant, directory, |entry| entry.default_for.contains(ADMINISTRATOR));
-    let mut actions = closed(in_effect(&factory, tenant, directory), directory);
-    let mut fixed = of_sessions(tenant, mode, directory);
-    let _ = close(&mut fixed, directory, |_, entry| implied_in(mode, entry));
-    actions.extend(fixed);
+    vec![
+        (in_effect(&factory, tenant, directory), None),
+        (of_sessions(tenant, mode, directory), Some(mode)),
+    ]
+}
+
+/// What of a role that lists `listed` is within the bounds of who has `own` (R16): that, and what follows from it as soon as
+/// the tenant has the application. It follows by the same steps for both, if it is not listed itself, and nothing else in the
+/// role is needed for it (P3).
+pub fn within((own, mode): &Own, listed: &Actions, directory: &Directory) -> Actions {
+    let mut actions: Actions = listed.intersection(own).cloned().collect();
+    let _ = close(&mut actions, directory, |_, entry| {
+        mode.is_none_or(|mode| implied_in(mode, entry))
+    });
+    actions.retain(|action| {
+        let mut needs = directory.action(action).into_iter().flat_map(|entry| &entry.requires);
+        !listed.contains(action) && needs.all(|required| free(required, directory))
+    });
+    actions.extend(own.iter().cloned());
     actions
 }
 
@@ -291,7 +330,8 @@ pub fn of_sessions(tenant: &Tenant, mode: Mode, directory: &Directory) -> Action
     let _ = close(&mut granted.actions, directory, |action, entry| {
         tenant.has(action.application()) && implied_in(mode, entry)
     });
-    drop_unmet(&mut granted, &unrestricted(tenant, directory), directory);
+    let free = unrestricted(tenant, directory);
+    drop_unmet(&mut granted, |action| free.contains(action), directory);
     granted.actions
 }
 

@@ -93,7 +93,7 @@ fn about_writer(request: &Request, directory: &Directory, now: Timestamp) -> Vio
         Subject::Role(change) => {
             let mut violations = ceiling::role(request, change, directory, now);
             violations.extend(heir::writer(request));
-            violations.extend(ceiling::removal(request, change, directory));
+            violations.extend(ceiling::removal(request, change, directory, now));
             violations
         }
         Subject::Employee(change) => {
@@ -138,7 +138,12 @@ fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> An
                     violations
                 },
                 || role::deletion(name, directory, now),
-                |role| role_warnings(name, role, directory),
+                |role| {
+                    let mut warnings = role_warnings(name, role, directory);
+                    let heirs = change.old.is_none().then(|| role::inherited(name, directory, now));
+                    warnings.extend(heirs.flatten());
+                    warnings
+                },
             ),
         ),
         Subject::Employee(change) => judge(

@@ -2,9 +2,9 @@
 //! session touches its impersonator's (I5). Only admission can enforce them, for the reconciler does not know who wrote.
 //! What counts is what the objects store, closure included, whether or not it has effect just now.
 
-use super::access;
+use super::access::{self, Own, Stored};
 use super::admission::{Change, Request};
-use super::catalog::Actions;
+use super::catalog::{Action, Actions};
 use super::directory::{Directory, Entry};
 use super::employee::{self, Employee};
 use super::impersonation::{self, Impersonation};
@@ -22,47 +22,64 @@ pub fn role(request: &Request, change: &Change<api::RoleSpec>, directory: &Direc
         return vec![];
     };
     let name = &request.name;
-    let read = |spec: &api::RoleSpec| {
-        let (role, _) = role::read(spec);
-        (
-            access::stored(&role.lines, directory),
-            role::granted(name, &role, directory).actions,
-        )
-    };
     let active = |spec: &api::RoleSpec| spec.state == LifecycleState::Active;
     let counted = |old: &api::RoleSpec| {
         let entry = directory.role(name);
         active(old) && entry.is_some_and(|entry| role::counts(name, entry, directory))
     };
     let kept = change.old.as_ref().filter(|old| {
-        let same = *old == new;
-        same || !active(new) || counted(old)
+        // Whatever else keeps it from counting still does.
+        let mut same = (*old).clone();
+        same.permissions.clone_from(&new.permissions);
+        same == *new || !active(new) || counted(old)
     });
-    let (before, worked) = kept.map(read).unwrap_or_default();
-    let (after, works) = read(new);
-    let given = after.actions.difference(&before.actions);
-    let given: Actions = given.chain(works.difference(&worked)).cloned().collect();
-    let mut excess: Vec<String> = beyond(request, given.iter(), directory, now);
-    excess.extend(after.unknown.difference(&before.unknown).cloned());
-    if excess.is_empty() {
-        return vec![];
+    let kept = kept.map(|old| role::read(old).0);
+    let before = kept.as_ref().map(|old| access::stored(&old.lines, directory));
+    let worked = kept.map(|old| role::granted(name, &old, directory).actions);
+    let (before, worked) = (before.unwrap_or_default(), worked.unwrap_or_default());
+    let mut after = access::stored(&role::read(new).0.lines, directory);
+    after.unknown.retain(|unknown| !before.unknown.contains(unknown));
+    let given = gained((&before, &worked), &after, directory);
+    let excess = excess(request, (&after, &given), "leave that out", directory, now);
+    let refusal = |what| Violation::whole(Reason::ExceedsCeiling, "spec.permissions", format!("would give {what}"));
+    excess.map(refusal).into_iter().collect()
+}
+
+/// What a role gives more than before, now or whatever applications the tenant gets: all that is listed, what follows from
+/// that, and what works because of that. What worked already is nothing new.
+fn gained((before, worked): (&Stored, &Actions), after: &Stored, directory: &Directory) -> Actions {
+    let listed = after.listed.difference(&before.listed).cloned().collect();
+    let followed = access::closed(listed, directory);
+    let new = followed.difference(worked);
+    let mut gained: Actions = new.filter(|action| !access::free(action, directory)).cloned().collect();
+    let lacked = |action: &Action, gained: &Actions| {
+        let mut required = directory.action(action).into_iter().flat_map(|entry| &entry.requires);
+        required.any(|required| gained.contains(required))
+    };
+    while let Some(action) = (after.potential.difference(&gained)).find(|action| lacked(action, &gained)) {
+        let action = action.clone();
+        gained.insert(action);
     }
-    let message = format!(
-        "would give {}, which `{}` does not have, and nobody hands out more than they have: leave that out, or ask somebody who has it",
-        listed(&excess),
-        request.user
-    );
-    vec![Violation::whole(Reason::ExceedsCeiling, "spec.permissions", message)]
+    gained.retain(|action| after.listed.contains(action) || after.potential.contains(action));
+    gained
 }
 
 /// R16 for a role that is to go: whoever names it would get what another role of its name gives, and who makes that one is
-/// not asked whom it is for. In what state or window somebody names it is no matter, nor in which order things are to come.
-pub fn removal(request: &Request, change: &Change<api::RoleSpec>, directory: &Directory) -> Violations {
+/// not asked whom it is for. In what state or window somebody names it is no matter, nor in which order things are to come;
+/// but whose time with it is over gets it only from who writes that anew.
+pub fn removal(request: &Request, change: &Change<api::RoleSpec>, directory: &Directory, now: Timestamp) -> Violations {
     if !request.bounded || change.new.is_some() {
         return vec![];
     }
     let name = &request.name;
-    let holders: Vec<&str> = directory.holders(name).map(|(holder, _)| &*holder.name).collect();
+    let holds = |entry: &Entry<Employee>| {
+        entry
+            .spec
+            .as_ref()
+            .is_ok_and(|employee| employee.holds(&name.name, now))
+    };
+    let holders = directory.holders(name).filter(|(_, entry)| holds(entry));
+    let holders: Vec<&str> = holders.map(|(holder, _)| &*holder.name).collect();
     if holders.is_empty() {
         return vec![];
     }
@@ -75,7 +92,8 @@ pub fn removal(request: &Request, change: &Change<api::RoleSpec>, directory: &Di
 }
 
 /// R16 for an employee that is written: each role that is given, or counts for longer, must be inside the writer's
-/// ceiling; so must all of them when the employee is activated or the window is widened.
+/// ceiling; so must all of them when the employee is activated or the window is widened. One whose time is over gives
+/// nothing.
 pub fn employee(
     request: &Request,
     change: &Change<api::EmployeeSpec>,
@@ -94,8 +112,9 @@ pub fn employee(
         .filter(|(_, wrong)| wrong.is_empty());
     let old = old.map(|(old, _)| old);
     let given = new.roles_with_fields().filter(|(_, role, until)| {
-        old.as_ref()
-            .is_none_or(|old| widened(old, &new) || !held_as_long(old, role, *until))
+        let over = until.is_some_and(|until| until <= now);
+        let more = |old| widened(old, &new) || !held_as_long(old, role, *until);
+        !over && old.as_ref().is_none_or(more)
     });
     given
         .filter_map(|(field, role, _)| gift(request, field, role, directory, now))
@@ -118,16 +137,9 @@ fn gift(request: &Request, field: String, role: &Arc<str>, directory: &Directory
         return Some(Violation::whole(Reason::ExceedsCeiling, field, message));
     };
     let stored = access::stored(&spec.lines, directory);
-    let mut excess = beyond(request, stored.actions.iter(), directory, now);
-    excess.extend(stored.unknown);
-    if excess.is_empty() {
-        return None;
-    }
-    let message = format!(
-        "role `{role}` gives {}, which `{}` does not have, and nobody hands out more than they have: name another role, or ask somebody who has it",
-        listed(&excess),
-        request.user
-    );
+    let given = stored.listed.union(&stored.potential).cloned().collect();
+    let excess = excess(request, (&stored, &given), "name another role", directory, now)?;
+    let message = format!("role `{role}` gives {excess}");
     Some(Violation::whole(Reason::ExceedsCeiling, field, message))
 }
 
@@ -150,28 +162,49 @@ fn held_as_long(old: &Employee, role: &str, until: Option<Timestamp>) -> bool {
     })
 }
 
-/// Those actions that the writer has not got, as text. What everybody has anyway is never too much (P5).
-fn beyond<'a>(
+/// What of `given` by a role that stores that, and of what no catalogue knows, the writer has not got; and what to do then, as
+/// the end of a sentence. What everybody has anyway is never too much (P5).
+fn excess(
     request: &Request,
-    actions: impl Iterator<Item = &'a super::catalog::Action>,
+    (stored, given): (&Stored, &Actions),
+    instead: &str,
     directory: &Directory,
     now: Timestamp,
-) -> Vec<String> {
-    let ceiling = of(&request.user, &request.name.namespace, directory, now);
-    let free = |action: &super::catalog::Action| directory.action(action).is_some_and(|entry| entry.unrestricted);
-    actions
-        .filter(|action| !ceiling.contains(action) && !free(action))
-        .map(ToString::to_string)
-        .collect()
+) -> Option<String> {
+    let own = of(&request.user, &request.name.namespace, directory, now);
+    let within = own.iter().map(|own| access::within(own, &stored.listed, directory));
+    let within: Actions = within.flatten().collect();
+    let excess: Vec<&Action> = (given.difference(&within))
+        .filter(|action| !access::free(action, directory))
+        .collect();
+    let names: Vec<String> = excess.iter().map(ToString::to_string).collect();
+    let names: Vec<&str> = names.iter().chain(&stored.unknown).map(String::as_str).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let tenant = directory.tenant(&request.name.namespace);
+    let lacks = |name: &&str| tenant.is_some_and(|tenant| !tenant.has(name));
+    let missing = access::quoted(excess.iter().map(|action| action.application()).filter(lacks));
+    let advice = if missing.is_empty() {
+        format!(": {instead}, or ask somebody who has it")
+    } else {
+        format!(
+            "; the tenant does not have {missing}, so nobody has what is of that: take it out of the role, or have the application switched on"
+        )
+    };
+    Some(format!(
+        "{}, which `{}` does not have, and nobody hands out more than they have{advice}",
+        access::some_of(&names),
+        request.user
+    ))
 }
 
-/// The most that `user` may hand out in `namespace`. What that implies is within it also where the tenant has not the
-/// application: roles are judged by what they store.
-pub fn of(user: &str, namespace: &Arc<str>, directory: &Directory, now: Timestamp) -> Actions {
+/// What `user` has in `namespace` to hand out.
+fn of(user: &str, namespace: &Arc<str>, directory: &Directory, now: Timestamp) -> Vec<Own> {
     if let Some((name, session)) = session(user, directory) {
         let tenant = directory.tenant(namespace).filter(|_| name.namespace == *namespace);
         return tenant
-            .map(|tenant| access::ceiling_of_sessions(tenant, session.mode, directory))
+            .map(|tenant| access::own_of_sessions(tenant, session.mode, directory))
             .unwrap_or_default();
     }
     let own = |(name, entry): &(&Name, &Arc<Entry<Employee>>)| {
@@ -182,7 +215,7 @@ pub fn of(user: &str, namespace: &Arc<str>, directory: &Directory, now: Timestam
     let net = employees
         .filter(own)
         .flat_map(|(name, entry)| employee::net(name, entry, directory, now).1);
-    access::closed(net.collect(), directory)
+    vec![(net.collect(), None)]
 }
 
 /// Whether the user name is that of a session, open or not.
@@ -240,8 +273,4 @@ pub fn own(request: &Request, change: &Change<api::EmployeeSpec>, directory: &Di
         .map(|field| Violation::whole(Reason::OwnEmployee, field, message))
         .into_iter()
         .collect()
-}
-
-fn listed(names: &[String]) -> String {
-    access::some_of(&names.iter().map(String::as_str).collect::<Vec<_>>())
 }

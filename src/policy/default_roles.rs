@@ -35,6 +35,10 @@ pub struct OutOfTheBox {
     pub name: Name,
     /// The application that brings it.
     pub application: Arc<str>,
+    /// Whether a role of that name is there: it is not made, also if it goes in the meantime.
+    pub there: bool,
+    /// Whether employees name it already: then it is not made either if one that is gone is on record by now.
+    pub awaited: bool,
     /// As it comes from the factory.
     pub spec: RoleSpec,
 }
@@ -71,8 +75,11 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
             let spec = factory((role, display_name), &catalogs, (tenant, directory));
             let free = role::parse(&spec).is_ok_and(|role| role::taken(&name, &role, None, directory).is_none());
             if free && !had(&name, entry, directory) {
+                let (there, awaited) = (directory.role(&name).is_some(), directory.holders(&name).count() > 0);
                 roles.push(OutOfTheBox {
                     application: (*application).into(),
+                    there,
+                    awaited,
                     spec,
                     name,
                 });
@@ -96,7 +103,7 @@ pub fn coming(directory: &Directory, now: Timestamp) -> Vec<Change> {
         due(&key.name, directory.tenant_entry(&key.name)?, directory)
     });
     let roles = due.flat_map(|due| due.roles);
-    let new = roles.filter(|role| directory.role(&role.name).is_none());
+    let new = roles.filter(|role| !role.there);
     new.map(|OutOfTheBox { name, spec, .. }| {
         let meta = Meta {
             uid: format!("{}:{name}", Kind::Role.as_str()).into(),

@@ -41,7 +41,7 @@ pub struct RoleView {
     pub idle: Option<Why>,
     /// What it gives, or would give; with each the action that implies it, if it is not listed.
     pub actions: BTreeMap<Action, Option<Action>>,
-    /// What it lists that has no effect, and why.
+    /// What it lists, or what that would bring, that has no effect, and why.
     pub without_effect: BTreeMap<Action, Why>,
 }
 
@@ -67,7 +67,7 @@ pub struct EmployeeView {
     pub roles: Vec<Held>,
     /// Her net permissions (E8), each with all that it comes from.
     pub actions: BTreeMap<Action, Vec<Because>>,
-    /// What a role of hers lists that has no effect, and why.
+    /// What a role of hers lists, or what that would bring, that has no effect, and why.
     pub without_effect: Vec<(Arc<str>, Action, Why)>,
 }
 

@@ -1,8 +1,9 @@
-//! The keys that no catalogue can hand out (P8): rights from which more rights can be made.
+//! The keys that no catalogue can hand out (P8): rights from which more rights can be made. And what no action may imply (P5, P8).
 
-use super::catalog::Action;
+use super::catalog::{Action, ActionEntry};
 use super::children::Rule;
 use super::directory::Directory;
+use super::verdict::Reason;
 use std::collections::BTreeSet;
 
 /// Resources of built-in groups that lead to other rights, with the word for people.
@@ -108,9 +109,28 @@ pub fn judge(application: &str, rule: &Rule) -> Option<String> {
     None
 }
 
-/// Why `action` is not to bring what it implies of another application: what its own rules could not hand out. What that
-/// other application implies further of a third one is that one's to be judged for.
-pub fn implied(action: &Action, implied: &Action, directory: &Directory) -> Option<String> {
+/// Why an action is not to bring another one that it implies, in a sentence for whoever writes its catalogue. What is
+/// everybody's brings only what is everybody's, or listing it in a role would change something (P5); and nothing brings of
+/// another application what its own rules could not hand out (P8).
+pub fn implied(
+    (action, entry): (&Action, &ActionEntry),
+    (implied, target): (&Action, &ActionEntry),
+    directory: &Directory,
+) -> Option<(Reason, String)> {
+    if entry.unrestricted && !target.unrestricted {
+        let message = format!(
+            "action `{action}` is unrestricted and implies `{implied}`, which is not: do not imply that, or mark its permission as unrestricted too"
+        );
+        return Some((Reason::InvalidCatalog, message));
+    }
+    let why = key(action, implied, directory)?;
+    let message = format!("action `{action}` would hand out {why}, for it implies `{implied}`: do not imply that");
+    Some((Reason::ForbiddenRule, message))
+}
+
+/// What `action` would hand out by implying what is of another application. What that other application implies further of
+/// a third one is that one's to be judged for.
+fn key(action: &Action, implied: &Action, directory: &Directory) -> Option<String> {
     let application = implied.application();
     if application == action.application() {
         return None;

@@ -127,6 +127,29 @@ fn holds_now(name: &Name, holder: &Entry<employee::Employee>, now: Timestamp) ->
     employee::counts_as_active(holder, now) && holder.spec.as_ref().is_ok_and(|e| e.holds(&name.name, now))
 }
 
+/// What the writer of a new role should know whose name another one had: who names that still, and so gets this (R16).
+pub fn inherited(name: &Name, directory: &Directory, now: Timestamp) -> Option<String> {
+    directory.ledger().last_named(name)?;
+    let holders = directory.holders(name);
+    let heirs = holders.filter(|(_, entry)| !entry.meta.deleting && expects(name, entry, now));
+    let heirs: Vec<&str> = heirs.map(|(heir, _)| &*heir.name).collect();
+    (!heirs.is_empty()).then(|| {
+        format!(
+            "there was a role `{}` before, and employees name it still, who get this one now: {}; see that it is meant for them",
+            name.name,
+            access::some_of(&heirs)
+        )
+    })
+}
+
+/// Whether the role counts for the employee, or will by itself.
+fn expects(name: &Name, entry: &Entry<employee::Employee>, now: Timestamp) -> bool {
+    entry.spec.as_ref().is_ok_and(|employee| {
+        let lasts = employee.valid_until.is_none_or(|until| now < until);
+        employee.state == api::EmployeeState::Active && lasts && employee.holds(&name.name, now)
+    })
+}
+
 /// R8, for a deletion.
 pub fn deletion(name: &Name, directory: &Directory, now: Timestamp) -> Violations {
     held(name, ("metadata.name", "be deleted"), directory, now)

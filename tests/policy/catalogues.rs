@@ -4,8 +4,9 @@ use super::cxone::{BATH, come_to, everything};
 use super::saying::{admitted, ready, refused};
 use super::specs::*;
 use pimpernel::api::{EmployeeState, LifecycleState, Mode, PermissionCatalogSpec, TenantType};
-use pimpernel::policy::access::ceiling_of_sessions;
-use pimpernel::policy::{Kind, Reason};
+use pimpernel::policy::access::own_of_sessions;
+use pimpernel::policy::catalog::Actions;
+use pimpernel::policy::{Kind, Name, Reason, explain};
 use serde_json::json;
 
 const DESGAS: &str = "desgas@lsp-paris.example";
@@ -106,13 +107,61 @@ fn p8_keys_that_a_stored_catalogue_implies_are_given_to_nobody() {
         );
         assert_eq!(come_to(&world, &["fleet/ships:Row"]).0, ["fleet/ships:Row"]);
         let tenant = world.directory.tenant(BATH).unwrap();
-        let ceiling = ceiling_of_sessions(tenant, Mode::Configure, &world.directory);
-        assert!(ceiling.iter().all(|action| action.to_string() != MANAGE), "{ceiling:?}");
+        let own = own_of_sessions(tenant, Mode::Configure, &world.directory);
+        let manage = |(own, _): &(Actions, _)| own.iter().any(|action| action.to_string() == MANAGE);
+        assert!(!own.iter().any(manage), "{own:?}");
         let says = world.decide(Kind::PermissionCatalog, "", "fleet");
         assert_eq!(ready(&says).1, Reason::ForbiddenRule);
     }
     let all = come_to(&world, &["tenant-management/tenants:Own"]).0;
     assert!(all.contains(&MANAGE.to_owned()), "its own application may: {all:?}");
+}
+
+/// An application in which an unrestricted action implies that, and one of its own that is unrestricted or not.
+fn free_for_all(implied: &str, unrestricted: bool) -> PermissionCatalogSpec {
+    catalog(json!({"displayName": "Fleet", "permissions": [
+        {"name": "ships", "unrestricted": true, "actions": [{"name": "Row", "implies": [implied]}]},
+        {"name": "quays", "unrestricted": unrestricted, "actions": [{"name": "Moor"}]},
+    ]}))
+}
+
+#[test]
+fn p5_p2_what_is_everybodys_implies_only_what_is_everybodys() {
+    let world = everything();
+    for implied in ["fleet/quays:Moor", "acd/skills:Edit"] {
+        let answer = world.write_catalog("fleet", free_for_all(implied, false));
+        let says = ["`fleet/ships:Row` is unrestricted", implied, "do not imply that"];
+        refused(&answer, Reason::InvalidCatalog, "spec.permissions", &says);
+    }
+    admitted(&world.write_catalog("fleet", free_for_all("fleet/quays:Moor", true)));
+    admitted(&world.write_catalog("fleet", free_for_all("reporting/data-download-reports:use", false)));
+}
+
+#[test]
+fn p5_p2_what_a_stored_catalogue_implies_of_everybodys_is_not_followed_and_is_told() {
+    let mut world = everything();
+    let (row, moor) = ("fleet/ships:Row", "fleet/quays:Moor");
+    world.catalog("fleet", &free_for_all(moor, true));
+    world.tenant(BATH, tenant(TenantType::Provider, None, &["fleet"]));
+    assert_eq!(come_to(&world, &[row]).0, [moor, row]);
+    world.catalog("fleet", &free_for_all(moor, false));
+    assert_eq!(come_to(&world, &[row]).0, [row]);
+    let lines: Lines = &[("fleet", "ships", &["Row"])];
+    world.role(BATH, "rower", role("Rower", LifecycleState::Active, lines));
+    world.employee(BATH, "desgas", employee(DESGAS, EmployeeState::Active, "rower", &[]));
+    let says = world.decide(Kind::PermissionCatalog, "", "fleet");
+    assert_eq!(ready(&says).1, Reason::InvalidCatalog);
+    let view = explain::role(&Name::new(BATH, "rower"), &world.directory, world.now).unwrap();
+    let told: Vec<(String, &str)> = (view.without_effect.iter())
+        .map(|(action, why)| (action.to_string(), why.message.as_str()))
+        .collect();
+    let [(action, message)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert!(
+        action == moor && message.contains("is unrestricted and implies"),
+        "{told:?}"
+    );
 }
 
 #[test]

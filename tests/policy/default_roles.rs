@@ -166,6 +166,20 @@ fn r12_r16_who_was_given_a_role_that_is_gone_does_not_get_the_one_of_the_factory
 }
 
 #[test]
+fn r12_r16_one_that_is_going_is_not_made_in_its_place_and_one_that_is_named_is_asked_for() {
+    let mut world = world(&[]);
+    let employed = employee("heron@bath.example", EmployeeState::Active, "chief", &[]);
+    world.employee(BATH, "heron", employed);
+    world.role(BATH, "clerk", role("Something Hollow", LifecycleState::Draft, &[]));
+    world.deleting(Kind::Role, &Name::new(BATH, "clerk"));
+    let due = due(&world).unwrap();
+    let told: Vec<(&str, bool, bool)> = (due.roles.iter())
+        .map(|role| (&*role.name.name, role.there, role.awaited))
+        .collect();
+    assert_eq!(told, [("clerk", true, false), ("chief", false, true)]);
+}
+
+#[test]
 fn r12_a_tenant_that_is_made_anew_gets_the_roles_that_it_had_in_another_life() {
     let mut world = world(&[]);
     world.role(BATH, "chief", role("Head of Desk", LifecycleState::Active, &[]));

@@ -1,5 +1,5 @@
 //! What the actions of a catalogue say of each other: that what they name exists, that none leads back to itself (P2, P3),
-//! and that none brings what its own catalogue could not hand out (P8).
+//! and that none brings what it must not: what is not everybody's (P5), or its own catalogue could not hand out (P8).
 
 use super::{Action, ActionEntry, Catalog};
 use crate::policy::access::unknown;
@@ -29,7 +29,7 @@ pub fn within(application: &str, catalog: &Catalog) -> Violations {
 }
 
 /// What is wrong with references to other applications, as far as their catalogues are there: actions that they do not
-/// have, and keys that only they may hand out (P8).
+/// have; and what implications bring that they must not (P5, P8).
 pub fn abroad(application: &str, catalog: &Catalog, directory: &Directory) -> Violations {
     let dangling = all(catalog).filter_map(|(action, other)| {
         let target = directory.catalog(other.application())?;
@@ -42,17 +42,17 @@ pub fn abroad(application: &str, catalog: &Catalog, directory: &Directory) -> Vi
             Violation::part(Reason::InvalidCatalog, "spec.permissions", message)
         })
     });
-    dangling.chain(keys(catalog, directory)).collect()
+    dangling.chain(brought(catalog, directory)).collect()
 }
 
-/// What the catalogue would hand out by implying it, and could not by rules of its own.
-fn keys(catalog: &Catalog, directory: &Directory) -> impl Iterator<Item = Violation> {
+/// What actions would bring by implying it, and must not.
+fn brought(catalog: &Catalog, directory: &Directory) -> impl Iterator<Item = Violation> {
     let edges = catalog.actions.iter();
-    let edges = edges.flat_map(|(action, entry)| entry.implies.iter().map(move |implied| (action, implied)));
+    let edges = edges.flat_map(|(action, entry)| entry.implies.iter().map(move |implied| ((action, entry), implied)));
     edges.filter_map(|(action, implied)| {
-        let why = forbidden::implied(action, implied, directory)?;
-        let message = format!("action `{action}` would hand out {why}, for it implies `{implied}`: do not imply that");
-        Some(Violation::part(Reason::ForbiddenRule, "spec.permissions", message))
+        let target = catalog.actions.get(implied).or_else(|| directory.action(implied))?;
+        let (reason, message) = forbidden::implied(action, (implied, target), directory)?;
+        Some(Violation::part(reason, "spec.permissions", message))
     })
 }
 
