@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+#[path = "webhook/doors.rs"]
+mod doors;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::{Request, Response, StatusCode};
@@ -211,68 +214,8 @@ async fn r16_the_same_role_is_judged_by_the_door_through_which_its_writer_comes(
 }
 
 #[tokio::test]
-async fn r4_only_who_may_escalate_gives_the_names_of_one_role_to_another() {
-    let mut directory = paris();
-    let used = json!({"subject": {"kind": "Role", "name": "night", "uid": "a"}, "operation": "Create", "generation": 1,
-        "actor": {"username": "somebody", "verified": true}, "time": "2026-01-01T00:00:00Z",
-        "changes": [{"path": "spec.displayName", "to": "Night Watch"}]});
-    let record = Name::new("lsp-paris", "change-1");
-    directory.fold(Change::Record(record, Noted::read("lsp-paris", &spec(used))));
-    let mut object = role_object(&json!({"displayName": "Night Watch"}));
-    object["metadata"]["annotations"] = json!({"pimpernel.dev/renamed-from": "night"});
-    let asked = review("Role", "CREATE", (object.clone(), Value::Null));
-    let free = ask(webhook(Some(directory.clone())).await, PATH, &asked).await;
-    assert_eq!(free["allowed"], true, "{free}");
-    let bounded = ask(webhook(Some(directory.clone())).await, BOUNDED_PATH, &asked).await;
-    assert_eq!(bounded["status"]["details"]["causes"][0]["reason"], "NotTheHeir");
-    // What stands there already means nothing; what is set later is refused.
-    let kept = review("Role", "UPDATE", (object.clone(), object.clone()));
-    let answer = ask(webhook(Some(paris())).await, BOUNDED_PATH, &kept).await;
-    assert_eq!(answer["allowed"], true, "{answer}");
-    let set = review(
-        "Role",
-        "UPDATE",
-        (object, role_object(&json!({"displayName": "Night Watch"}))),
-    );
-    let answer = ask(webhook(Some(directory)).await, PATH, &set).await;
-    assert_eq!(answer["status"]["details"]["causes"][0]["reason"], "NotTheHeir");
-}
-
-/// LSP Lyon is there as well.
-fn lyon(mut directory: Directory, parent: &str) -> Directory {
-    let name = Name::tenant("lsp-lyon");
-    let wire: TenantSpec = spec(json!({"displayName": "Lyon", "type": "Customer", "parent": parent}));
-    let entry = Entry {
-        meta: meta("lyon"),
-        spec: tenant::parse(&name, &wire, &settings()),
-    };
-    directory.fold(Change::Tenant(name, Some(entry)));
-    directory
-}
-
-#[tokio::test]
-async fn t2_the_same_tenant_is_judged_by_the_door_through_which_its_writer_comes() {
-    let object = json!({"apiVersion": "pimpernel.dev/v1alpha1", "kind": "Tenant",
-        "metadata": {"name": "lsp", "namespace": "lsp"}, "spec": {"displayName": "Mine", "type": "Provider"}});
-    let mut asked = review("Tenant", "CREATE", (object, Value::Null));
-    asked["request"]["name"] = json!("lsp");
-    asked["request"]["namespace"] = json!("lsp");
-    let directory = lyon(paris(), "lsp");
-    let free = ask(webhook(Some(directory.clone())).await, PATH, &asked).await;
-    assert_eq!(free["allowed"], true);
-    let answer = ask(webhook(Some(directory)).await, ADOPTION_PATH, &asked).await;
-    assert_eq!(
-        (&answer["allowed"], &answer["status"]["code"]),
-        (&json!(false), &json!(403))
-    );
-    assert_eq!(answer["status"]["details"]["causes"][0]["reason"], "MayNotAdopt");
-    let unnamed = ask(webhook(Some(paris())).await, ADOPTION_PATH, &asked).await;
-    assert_eq!(unnamed["allowed"], true);
-}
-
-#[tokio::test]
 async fn t8_a_deletion_is_judged_by_what_is_stored() {
-    let directory = lyon(paris(), "lsp-paris");
+    let directory = doors::lyon(paris(), "lsp-paris");
     let old = json!({"apiVersion": "pimpernel.dev/v1alpha1", "kind": "Tenant",
         "metadata": {"name": "lsp-paris", "namespace": "lsp-paris"}, "spec": {"displayName": "LSP Paris", "type": "Provider"}});
     let mut asked = review("Tenant", "DELETE", (Value::Null, old));

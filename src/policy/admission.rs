@@ -92,7 +92,7 @@ fn about_writer(request: &Request, directory: &Directory, now: Timestamp) -> Vio
     match &request.subject {
         Subject::Role(change) => {
             let mut violations = ceiling::role(request, change, directory, now);
-            violations.extend(heir::writer(request));
+            violations.extend(heir::writer(request, change, directory));
             violations.extend(ceiling::removal(request, change, directory, now));
             violations
         }

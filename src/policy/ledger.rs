@@ -261,6 +261,13 @@ impl Ledger {
         self.names.has_used(role, folded)
     }
 
+    /// When a role that is written at `now` comes to its name. Records count in seconds: this keeps the order in which names
+    /// go from role to role where two things happen in the same one (R4).
+    pub fn instant(&self, role: &Name, from: Option<&str>, now: Timestamp) -> Timestamp {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        self.names.instant(role, from, now)
+    }
+
     /// When a role called that last came to a name.
     pub fn last_named(&self, role: &Name) -> Option<Timestamp> {
         self.names.last_named(role)

@@ -112,8 +112,10 @@ reasons! {
     NameTaken: Refusal = "R3",
     /// Another role of the tenant has had the name before, and keeps it for ever.
     NameBurnt: Refusal = "R4",
-    /// The role would take over the names of another one, and may not.
+    /// The role would take over the names of another one, and those are not to be had.
     NotTheHeir: Refusal = "R4",
+    /// The role would take over the names of one that is gone, and its writer may not give them to it.
+    MayNotInherit: Refusal = "R4",
     /// The role has had twenty names, and gets no other.
     TooManyNames: Refusal = "R4",
     /// The name belongs to Pimpernel itself.

@@ -7,11 +7,14 @@ use super::configuration::{ADOPTION_PATH, BOUNDED_PATH, HISTORY_PATH, PATH};
 use super::outbox;
 use crate::controllers::clock::ServerClock;
 use crate::controllers::witness::Witness;
-use crate::policy::admission::{Answer, Request, admit, adopt};
+use crate::policy::admission::{Answer, Request, Subject, admit, adopt};
 use crate::policy::default_roles::Received;
-use crate::policy::history::{Deletion, outbox::author, outbox::counts};
+use crate::policy::history::outbox::{author, counts, takes_over};
+use crate::policy::history::{Deletion, PENDING};
 use crate::policy::ledger::RENAMED_FROM;
+use crate::policy::name::Folded;
 use crate::policy::ordering::ANNOTATION;
+use crate::policy::role::heir;
 use crate::policy::{Directory, Kind, Meta, Name, Reason, Violation, document};
 use crate::telemetry::{Metrics, Verdict};
 use axum::Router;
@@ -134,6 +137,7 @@ fn answer(
     };
     let answer = match kind.map(|kind| question(request, kind, asked == Question::Bounded)) {
         Some(Ok(question)) if asked == Question::Adoption => adopt(&question, &directory),
+        Some(Ok(question)) if outruns(request, &question, &directory) => return not_ready(response, request),
         Some(Ok(question)) => admit(&question, &directory, now),
         Some(Err(violation)) => Answer {
             violations: vec![violation],
@@ -163,6 +167,21 @@ fn answer(
         (422, "Invalid")
     };
     (refused(response, request, answered, &answer), Verdict::Refused)
+}
+
+/// Whether the change is noted as taking over names by a process that knew more than this one does (R4).
+fn outruns(request: &AdmissionRequest<DynamicObject>, question: &Request, directory: &Directory) -> bool {
+    let new = request.object.as_ref().filter(|_| request.old_object.is_none());
+    let noted = new.and_then(|new| annotation(new, PENDING)).is_some_and(takes_over);
+    let Subject::Role(change) = &question.subject else {
+        return false;
+    };
+    let takes_over = change
+        .new
+        .as_ref()
+        .zip(question.renamed_from.as_ref())
+        .is_some_and(|(new, from)| heir::takes_over(&question.name, &Folded::new(&new.display_name), from, directory));
+    noted && !takes_over
 }
 
 /// Remembers who deletes: the object will not say it.
@@ -212,6 +231,7 @@ fn concerns_writer(reason: Reason) -> bool {
             | Reason::NotAnApprover
             | Reason::ExceedsCeiling
             | Reason::MayNotAdopt
+            | Reason::MayNotInherit
             | Reason::OwnEmployee
     )
 }

@@ -1,15 +1,17 @@
 //! R4: what is said of a burnt name, and the role that takes over the names of one that is gone.
 
-use super::saying::{admitted, ready, refused, stalled};
+use super::saying::{admitted, ready, reasons, refused, stalled, warned};
 use super::specs::*;
 use super::world::{NOW, World, at};
 use pimpernel::api::{ChangeRecordSpec, LifecycleState, RoleSpec};
 use pimpernel::policy::admission::{Answer, Change, Request, Subject, admit};
 use pimpernel::policy::history::outbox::{self, Side, Write, carried};
 use pimpernel::policy::history::{Employees, Held, Keys, Known, due};
-use pimpernel::policy::ledger::Noted;
+use pimpernel::policy::ledger::{Naming, Noted};
+use pimpernel::policy::name::Folded;
 use pimpernel::policy::{Key, Kind, Name, Reason};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const PARIS: &str = "lsp-paris";
 const FIELD: &str = "metadata.annotations[pimpernel.dev/renamed-from]";
@@ -50,7 +52,8 @@ fn gone() -> World {
     world
 }
 
-/// Somebody creates a role that is to take over the names of `from`; with `bounded` without verb `escalate`.
+/// Somebody writes a role with the annotation that it takes over the names of `from`, which was not there before; with
+/// `bounded` without verb `escalate`.
 fn heir(world: &World, (role, named): (&str, &str), from: &str, bounded: bool) -> Answer {
     let old = world.roles.get(&Name::new(PARIS, role)).cloned();
     let request = Request {
@@ -182,21 +185,153 @@ fn r4_names_go_from_heir_to_heir_and_back() {
 fn r4_who_may_not_or_too_late_or_of_what_is_not_gone_takes_over_no_names() {
     let mut world = gone();
     let wrong = |answer: &Answer, words: &[&str]| refused(answer, Reason::NotTheHeir, FIELD, words);
-    wrong(
+    let bounded = heir(&world, ("late", "Night Watch"), "night", true);
+    let (reason, words) = (Reason::MayNotInherit, ["role `night`", "verb `escalate`", "`somebody`"]);
+    assert_eq!(reasons(&bounded), [Reason::NameBurnt, reason]);
+    refused(
         &heir(&world, ("late", "Late Watch"), "night", true),
-        &["role `night`", "verb `escalate`", "`somebody`"],
+        reason,
+        FIELD,
+        &words,
     );
-    let never = heir(&world, ("late", "Late Watch"), "nigth", false);
-    wrong(&never, &["never a role `nigth`"]);
     world.role(PARIS, "late", watch("Late Watch"));
     let later = heir(&world, ("late", "Late Watch"), "night", false);
     wrong(&later, &["there already", "take the annotation off"]);
     world.role(PARIS, "night", watch("Night Watch"));
     let living = heir(&world, ("dawn", "Dawn Watch"), "night", false);
     wrong(&living, &["role `night` is there", "delete it first"]);
+    // Who is told how to get a name is not told to choose another.
+    let living = heir(&world, ("dawn", "Night Watch"), "night", false);
+    wrong(&living, &["role `night` is there", "delete it first"]);
+    let bounded = heir(&world, ("dawn", "Dawn Watch"), "night", true);
+    refused(&bounded, reason, FIELD, &words);
     world.deleting(Kind::Role, &Name::new(PARIS, "night"));
     let going = heir(&world, ("dawn", "Dawn Watch"), "night", false);
     wrong(&going, &["role `night` is there"]);
+}
+
+/// In a new tenant the manifests of an old one are what they were.
+#[test]
+fn r4_who_takes_over_from_a_role_that_never_was_gets_a_warning_and_nothing_else() {
+    let mut world = gone();
+    for bounded in [false, true] {
+        let never = heir(&world, ("late", "Late Watch"), "nigth", bounded);
+        warned(&never, &["never a role `nigth`", "no names are taken over"]);
+        let burnt = heir(&world, ("late", "Night Watch"), "nigth", bounded);
+        refused(&burnt, Reason::NameBurnt, "spec.displayName", &["role `night`"]);
+    }
+    assert_eq!(noted(&mut world, ("late", "Late Watch"), Some("nigth")).from, None);
+    world.role(PARIS, "late", watch("Late Watch"));
+    warned(&heir(&world, ("late", "Late Watch"), "nigth", true), &["never a role"]);
+    // Nor does it get what such a role comes to later.
+    assert_eq!(noted(&mut world, ("nigth", "Dawn Watch"), None).from, None);
+    assert_eq!(owner(&world, "Dawn Watch").as_deref(), Some("nigth"));
+}
+
+/// Git goes on to say whose names a role took over: when it is made again, and when somebody took that off.
+#[test]
+fn r4_what_is_on_record_is_no_new_take_over_whoever_says_it() {
+    let mut world = gone();
+    noted(&mut world, ("late", "Night Watch"), Some("night"));
+    // Somebody uses the old object's name for something else meanwhile.
+    noted(&mut world, ("night", "Evening"), None);
+    for there in [false, true] {
+        if there {
+            world.role(PARIS, "late", watch("Night Watch"));
+        }
+        for (named, bounded) in [("Night Watch", true), ("Late Watch", true), ("Night Watch", false)] {
+            admitted(&heir(&world, ("late", named), "night", bounded));
+        }
+        world.role(PARIS, "night", watch("Evening"));
+    }
+    world.remove(Kind::Role, &Name::new(PARIS, "late"));
+    assert_eq!(noted(&mut world, ("late", "Late Watch"), Some("night")).from, None);
+    assert_eq!(owner(&world, "Evening").as_deref(), Some("night"));
+    // The name that `night` has now is not on record as taken over.
+    world.remove(Kind::Role, &Name::new(PARIS, "night"));
+    let bounded = heir(&world, ("late", "Evening"), "night", true);
+    assert_eq!(reasons(&bounded), [Reason::NameBurnt, Reason::MayNotInherit]);
+    admitted(&heir(&world, ("late", "Evening"), "night", false));
+    // A third one has nothing on record.
+    let third = heir(&world, ("dawn", "Dawn Watch"), "night", true);
+    refused(&third, Reason::MayNotInherit, FIELD, &[]);
+}
+
+/// What the webhook notes of a role that is created now, known at once.
+fn noted(world: &mut World, (role, named): (&str, &str), from: Option<&str>) -> Naming {
+    let (keys, key) = (Keys::new(&[7; 32], []), Key::new(Kind::Role, Name::new(PARIS, role)));
+    let spec = json!({"displayName": named});
+    let id = format!("{role}-{}", world.directory.ledger().names_of(&key.name).count());
+    let write = Write {
+        id: &id,
+        user: PERCY,
+        key: key.clone(),
+        old: None,
+        new: Side {
+            spec: Some(&spec),
+            ..Side::default()
+        },
+        renamed_from: from,
+        dry_run: false,
+    };
+    let pending = carried(&write, Employees::Sessions, (&world.directory, at(NOW)), &keys);
+    let pending = pending.unwrap().pending.unwrap();
+    assert_eq!(outbox::takes_over(&pending), pending.contains("renamed-from"));
+    let (id, noted) = outbox::names(&pending, (&key, "a-uid"), &keys).remove(0);
+    let place = outbox::place(&key.name, &id);
+    let change = pimpernel::policy::Change::Record(place, Some(noted.clone()));
+    world.directory.fold(change);
+    let Noted::Named { naming, .. } = noted else {
+        panic!("{noted:?}");
+    };
+    naming
+}
+
+fn owner(world: &World, named: &str) -> Option<Arc<str>> {
+    world
+        .directory
+        .ledger()
+        .owner(&PARIS.into(), &Folded::new(named))
+        .cloned()
+}
+
+/// Records count in seconds, and all of this happens in one.
+#[test]
+fn r4_names_that_change_hands_in_the_same_second_have_the_owner_that_admission_gave_them() {
+    let mut world = league();
+    let owners = |world: &World, all: &[(&str, &str)]| {
+        for (named, role) in all {
+            assert_eq!(owner(world, named).as_deref(), Some(*role), "{named}");
+        }
+    };
+    noted(&mut world, ("night", "Night Watch"), None);
+    noted(&mut world, ("late", "Late Watch"), Some("night"));
+    // The old object's name is used anew, for another name.
+    noted(&mut world, ("night", "Evening"), None);
+    owners(
+        &world,
+        &[("Night Watch", "late"), ("Late Watch", "late"), ("Evening", "night")],
+    );
+    // A third one takes over the heir's, and the heir, made anew, those that came later.
+    noted(&mut world, ("dawn", "Dawn Watch"), Some("late"));
+    owners(
+        &world,
+        &[("Night Watch", "dawn"), ("Late Watch", "dawn"), ("Evening", "night")],
+    );
+    noted(&mut world, ("late", "Evening"), Some("night"));
+    owners(
+        &world,
+        &[("Night Watch", "dawn"), ("Late Watch", "dawn"), ("Evening", "late")],
+    );
+    // And back to where all began.
+    noted(&mut world, ("night", "Dusk Watch"), Some("dawn"));
+    let back = [
+        ("Night Watch", "night"),
+        ("Late Watch", "night"),
+        ("Dawn Watch", "night"),
+    ];
+    owners(&world, &back);
+    owners(&world, &[("Evening", "late"), ("Dusk Watch", "night")]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::policy::ceiling;
 use crate::policy::directory::Directory;
 use crate::policy::ledger::{DISPLAY_NAME, Naming, Noted, renamed_from, whoever};
 use crate::policy::name::{Folded, Key, Kind, Name};
+use crate::policy::role::heir;
 use crate::policy::verdict::{Reason, Violation};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -50,7 +51,7 @@ pub struct Write<'a> {
     pub old: Option<Side<'a>>,
     /// As it would be.
     pub new: Side<'a>,
-    /// For a role that is created: whose names it is to take over, if admission lets it.
+    /// For a role that is created: whose names it says that it takes over.
     pub renamed_from: Option<&'a str>,
     /// Whether nothing will be stored.
     pub dry_run: bool,
@@ -130,18 +131,32 @@ pub fn created(key: &Key, user: &str, (id, spec): (&str, &Value), now: Timestamp
         on_behalf_of: None,
         session: None,
     };
-    appended(None, seal(noted(&write, author, now), (key, ""), keys), key).ok()
+    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    appended(None, seal(noted(&write, None, author, now), (key, ""), keys), key).ok()
 }
 
 fn note(write: &Write, directory: &Directory, now: Timestamp) -> Note {
-    noted(write, author(write.user, directory), now)
+    let name = &write.key.name;
+    let folded = display_name(write).map(Folded::new);
+    let from = write.renamed_from.zip(folded).filter(|_| write.old.is_none());
+    let from = from.filter(|(from, folded)| heir::takes_over(name, folded, from, directory));
+    let from = from.map(|(from, _)| from);
+    let now = match write.key.kind {
+        Kind::Role => directory.ledger().instant(name, from, now),
+        _ => Timestamp::from_second(now.as_second()).unwrap_or(now),
+    };
+    noted(write, from, author(write.user, directory), now)
 }
 
-fn noted(write: &Write, author: Author, now: Timestamp) -> Note {
+fn display_name<'a>(write: &Write<'a>) -> Option<&'a str> {
+    write.new.spec?.get("displayName")?.as_str()
+}
+
+/// The note of a write at `at`, in whole seconds, by which a role takes over the names of `from`, if it does.
+fn noted(write: &Write, from: Option<&str>, author: Author, at: Timestamp) -> Note {
     let (old, new) = (write.old.as_ref(), &write.new);
-    let display_name = new.spec.and_then(|spec| spec.get("displayName")?.as_str());
     let mut changes = changes::changes(old.and_then(|old| old.spec), new.spec);
-    if let (None, Some(from)) = (old, write.renamed_from) {
+    if let Some(from) = from {
         changes.insert(0, line(&renamed_from(), from));
     }
     Note {
@@ -152,9 +167,9 @@ fn noted(write: &Write, author: Author, now: Timestamp) -> Note {
             Operation::Create
         },
         generation: old.map_or(1, |old| old.generation + 1),
-        at: Timestamp::from_second(now.as_second()).unwrap_or(now),
+        at,
         author,
-        display_name: display_name.map(|name| changes::shortened(name, 256)),
+        display_name: display_name(write).map(|name| changes::shortened(name, 256)),
         changes,
     }
 }
@@ -229,6 +244,13 @@ pub fn names(pending: &str, subject: (&Key, &str), keys: &Keys) -> Vec<(String, 
             Some((note.id, Noted::Named { naming, made: None }))
         })
         .collect()
+}
+
+/// Whether the last change in an outbox, believed or not, says that the role takes over names (R4).
+pub fn takes_over(pending: &str) -> bool {
+    let note = read(pending).pop();
+    let note = note.and_then(|note| serde_json::from_value::<Note>(note).ok());
+    note.is_some_and(|note| note.changes.iter().any(|change| change.path == renamed_from()))
 }
 
 /// The name under which the ledger keeps a name that is not on record yet. No record is called like it.

@@ -2,7 +2,7 @@
 
 use super::{Folded, Name};
 use imbl::{OrdMap, OrdSet};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -24,7 +24,9 @@ pub struct Naming {
 /// Roles in the order in which they came to a name, and the records that say so.
 type Users = OrdSet<(Timestamp, Arc<str>, Name)>;
 /// Roles in the order in which they took over the names of one, and the records that say so.
-type Heirs = OrdSet<(Timestamp, Name, Arc<str>)>;
+type Heirs = OrdSet<(Timestamp, Arc<str>, Name)>;
+/// What records count time in.
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
 
 /// The names of all roles.
 #[derive(Clone, Debug, Default)]
@@ -48,7 +50,7 @@ impl Names {
         names.entry(folded.clone()).or_default().insert(record.clone());
         if let Some(from) = from {
             let gone = Name::new(role.namespace.clone(), from.clone());
-            let heir = (*at, record.clone(), role.name.clone());
+            let heir = (*at, role.name.clone(), record.clone());
             self.heirs.entry(gone).or_default().insert(heir);
             let taken = self.taken_over.entry(role.clone()).or_default();
             taken.insert((from.clone(), record.clone()));
@@ -74,7 +76,7 @@ impl Names {
         }
         if let Some(from) = from {
             if let Some(heirs) = self.heirs.get_mut(&Name::new(role.namespace.clone(), from.clone())) {
-                heirs.remove(&(*at, record.clone(), role.name.clone()));
+                heirs.remove(&(*at, role.name.clone(), record.clone()));
             }
             if let Some(taken) = self.taken_over.get_mut(role) {
                 taken.remove(&(from.clone(), record.clone()));
@@ -95,13 +97,22 @@ impl Names {
         let mut passed = BTreeSet::new();
         loop {
             let heirs = self.heirs.get(&Name::new(namespace.clone(), owner.clone()));
-            let later = |(at, record, _): &&(Timestamp, Name, Arc<str>)| *at >= since && !passed.contains(record);
-            let Some((at, record, heir)) = heirs.into_iter().flatten().find(later) else {
+            let later = |(at, _, record): &&(Timestamp, Arc<str>, Name)| *at >= since && !passed.contains(record);
+            let Some((at, heir, record)) = heirs.into_iter().flatten().find(later) else {
                 return Some(owner);
             };
             passed.insert(record.clone());
             (since, owner) = (*at, heir);
         }
+    }
+
+    /// When a role that is written at `now` comes to its name, by what is known then: after the names that it used before
+    /// went to another role, and not before those whose names it takes over, `from`, came to them.
+    pub(super) fn instant(&self, role: &Name, from: Option<&str>, now: Timestamp) -> Timestamp {
+        let lost = self.heirs.get(role).and_then(OrdSet::get_max);
+        let lost = lost.and_then(|(at, ..)| at.checked_add(SECOND).ok());
+        let theirs = from.and_then(|from| self.last_named(&Name::new(role.namespace.clone(), from)));
+        lost.into_iter().chain(theirs).fold(now, Timestamp::max)
     }
 
     /// Whether that role has used that name.

@@ -123,7 +123,7 @@ pub(super) fn naming(name: &Name, entry: &Entry<Role>, directory: &Directory, no
     if idle || wrong().is_some() {
         return None;
     }
-    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    let now = directory.ledger().instant(name, None, now);
     Some(Record {
         name: Name::new(
             name.namespace.clone(),
