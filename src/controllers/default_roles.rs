@@ -8,6 +8,7 @@
 
 use super::context::Context;
 use super::error::{Error, answer, is_gone, is_terminating};
+use super::events;
 use super::reconcile::MANAGER;
 use super::records;
 use crate::api;
@@ -46,6 +47,9 @@ pub async fn make(tenant: &Key, uid: &str, due: &Due, context: &Context) -> Resu
             other => other.map_err(|error| failed(&role.name, error))?,
         }
     }
+    let left_out = due.left_out.iter().filter(|role| !remembered.contains(&role.name));
+    // Told before it is remembered: else nobody would ever hear of it who was not told now.
+    events::left_out(tenant, uid, &left_out.collect::<Vec<_>>(), context).await;
     let received: Received = remembered.union(&due.received).cloned().collect();
     remember(&tenants, &tenant.name, uid, &received).await
 }

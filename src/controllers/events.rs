@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::kinds::Status;
 use crate::api::{Condition, ConditionStatus, GROUP, VERSION};
-use crate::policy::Key;
+use crate::policy::default_roles::LeftOut;
+use crate::policy::{Key, Reason};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 
@@ -40,6 +41,27 @@ pub async fn tell<S: Status>(key: &Key, uid: &str, (previous, status): (&S, &S),
         tracing::warn!(object = %key, reason, why = message, "not in effect");
         publish(key, uid, (EventType::Warning, &reason, Some(&message)), context).await;
     }
+}
+
+/// Tells which out-of-the-box roles a tenant never gets, and why (R12). Nothing, if there are none.
+pub async fn left_out(tenant: &Key, uid: &str, roles: &[&LeftOut], context: &Context) {
+    if roles.is_empty() {
+        return;
+    }
+    let roles = roles.iter().map(|LeftOut { name, why }| format!("`{name}` ({why})"));
+    let note = format!(
+        "Not made, now or later, because of the name: {}. To have the permissions, make a role of another name and run \
+         `kubectl pimpernel roles reset NAME -n {} --to` with the name here",
+        roles.collect::<Vec<_>>().join("; "),
+        tenant.name.namespace
+    );
+    publish(
+        tenant,
+        uid,
+        (EventType::Warning, Reason::LeftOut.as_str(), Some(&note)),
+        context,
+    )
+    .await;
 }
 
 fn ready<S: Status>(status: &S) -> Option<&Condition> {

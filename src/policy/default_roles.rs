@@ -24,6 +24,8 @@ pub type Received = BTreeSet<Arc<str>>;
 pub struct Due {
     /// The roles to make.
     pub roles: Vec<OutOfTheBox>,
+    /// Those that are not made, now or later.
+    pub left_out: Vec<LeftOut>,
     /// All that it has got when that is done, those included that were there already.
     pub received: Received,
 }
@@ -41,6 +43,15 @@ pub struct OutOfTheBox {
     pub awaited: bool,
     /// As it comes from the factory.
     pub spec: RoleSpec,
+}
+
+/// One role that a tenant never gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Why, in words.
+    pub why: String,
 }
 
 /// Reads the annotation.
@@ -65,7 +76,7 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
     }
     let catalogs = catalogs(tenant, directory)?;
     let mut received = entry.meta.received.clone();
-    let mut roles = vec![];
+    let (mut roles, mut left_out) = (vec![], vec![]);
     for (application, catalog) in &catalogs {
         for (role, display_name) in &catalog.default_roles {
             if !received.insert(role.as_str().into()) {
@@ -73,20 +84,38 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
             }
             let name = Name::new(name.namespace.clone(), role.as_str());
             let spec = factory((role, display_name), &catalogs, (tenant, directory));
-            let free = role::parse(&spec).is_ok_and(|role| role::taken(&name, &role, None, directory).is_none());
-            if free && !had(&name, entry, directory) {
-                let (there, awaited) = (directory.role(&name).is_some(), directory.holders(&name).count() > 0);
-                roles.push(OutOfTheBox {
+            match obstacle((&name, &spec), entry, directory) {
+                Some(why) => left_out.push(LeftOut { name: name.name, why }),
+                None => roles.push(OutOfTheBox {
                     application: (*application).into(),
-                    there,
-                    awaited,
+                    there: directory.role(&name).is_some(),
+                    awaited: directory.holders(&name).next().is_some(),
                     spec,
                     name,
-                });
+                }),
             }
         }
     }
-    (received != entry.meta.received).then_some(Due { roles, received })
+    (received != entry.meta.received).then_some(Due {
+        roles,
+        left_out,
+        received,
+    })
+}
+
+/// Why a tenant never gets that role, if so.
+fn obstacle((name, spec): (&Name, &RoleSpec), tenant: &Entry<Tenant>, directory: &Directory) -> Option<String> {
+    let wrong = match role::parse(spec) {
+        Ok(role) => role::taken(name, &role, None, directory),
+        Err(violations) => violations.into_iter().next(),
+    };
+    // What stands behind the colon tells a writer what to do, and nobody writes this one.
+    let wrong = wrong.map(|wrong| match wrong.message.rsplit_once(": ") {
+        Some((what, _)) => what.to_owned(),
+        None => wrong.message,
+    });
+    let gone = || "the tenant has had a role called so, and whoever names it still was given that one".to_owned();
+    wrong.or_else(|| had(name, tenant, directory).then(gone))
 }
 
 /// Whether the tenant, since it exists, has had a role called `name` that is gone.

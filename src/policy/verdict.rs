@@ -170,6 +170,8 @@ reasons! {
     ExceedsCeiling: Refusal = "R16",
     /// The writer would change her own roles, state or window, or those of the session's impersonator.
     OwnEmployee: Refusal = "E6, I5",
+    /// An out-of-the-box role is not made, now or later, because of its name.
+    LeftOut: Standing = "R12",
     /// The session that the consent is about is over, or gone.
     SessionOver: Standing = "I11",
     /// The session is open.

@@ -207,6 +207,16 @@ async fn what_exists_is_left_alone(bath: &Bath) -> Result<()> {
     ];
     ensure!(roles == expected, "{roles:?}");
     ensure!(bath.remembered("Tenant wells/wells").await? == "administrator,agent,manager");
+    let events = bath
+        .admin
+        .list("Event", "wells", "?fieldSelector=reason=LeftOut")
+        .await?;
+    let [told] = events.as_slice() else {
+        anyhow::bail!("{events:#?}");
+    };
+    let message = told["message"].as_str().context("a message")?;
+    let words = "`agent` (`Agent` is the name of role `clerk` already, in whatever case)";
+    ensure!(message.contains(words) && !message.contains("manager"), "{message}");
     bath.tenant("exeter", "defaultRoles: None").await?;
     ensure!(bath.roles("exeter").await?.is_empty());
     Ok(())

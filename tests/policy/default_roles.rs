@@ -134,6 +134,21 @@ fn r12_a_role_of_that_display_name_is_left_alone_and_counts_as_made() {
     let mut world = world(&[]);
     world.role(BATH, "front-desk", role("DESK clerk", LifecycleState::Draft, &[]));
     assert_eq!(names(&world), (vec!["bath/chief".to_owned()], "chief,clerk".to_owned()));
+    left_out(
+        &world,
+        "clerk",
+        "`Desk Clerk` is the name of role `front-desk` already, in whatever case",
+    );
+}
+
+/// One role is left out, and why.
+#[track_caller]
+fn left_out(world: &World, name: &str, why: &str) {
+    let left = due(world).unwrap().left_out;
+    let [one] = left.as_slice() else {
+        panic!("{left:?}");
+    };
+    assert_eq!((&*one.name, one.why.as_str()), (name, why));
 }
 
 #[test]
@@ -163,6 +178,8 @@ fn r12_r16_who_was_given_a_role_that_is_gone_does_not_get_the_one_of_the_factory
     noted(&mut world, "chief");
     world.remove(Kind::Role, &Name::new(BATH, "chief"));
     assert_eq!(names(&world), (vec!["bath/clerk".to_owned()], "chief,clerk".to_owned()));
+    let gone = "the tenant has had a role called so, and whoever names it still was given that one";
+    left_out(&world, "chief", gone);
 }
 
 #[test]
