@@ -99,7 +99,11 @@ fn what_the_cluster_would_take_is_fine_and_nothing_is_printed_but_to_people() {
     assert_eq!(code(&output), 0, "{output:?}");
     let told = text(&output.stderr);
     assert!(told.contains("22 admitted, 0 refused"), "{told}");
-    assert!(told.contains("R16"), "what is left out is said: {told}");
+    assert!(
+        told.contains("not judged: see `-o json`"),
+        "what is left out is said: {told}"
+    );
+    assert_eq!(told.lines().count(), 1, "{told}");
     // Roles are missing, which is no reason to refuse.
     assert!(text(&output.stdout).contains("role `administrator` does not exist yet"));
 }
@@ -119,6 +123,52 @@ fn r12_roles_that_come_out_of_the_box_are_counted_on() {
     let missing = "role `administrator` does not exist yet";
     assert!(!told("lsp-paris").contains(missing), "{}", told("lsp-paris"));
     assert!(told("lsp").contains(missing), "the partner wants none");
+}
+
+#[test]
+fn what_looks_like_ours_misspelt_is_skipped_with_a_word_about_it() {
+    for (meant, written, said, code_) in [
+        (
+            "pimpernel.dev/",
+            "pimpernel.dv/",
+            "did you mean `pimpernel.dev/v1alpha1`?",
+            0,
+        ),
+        (
+            "pimpernel.dev/",
+            "acme.pimpernel.io/",
+            "did you mean `pimpernel.dev/v1alpha1`?",
+            0,
+        ),
+        ("kind: Role", "kind: Rol", "did you mean `Role`?", 1),
+    ] {
+        let output = check(&["-"], &role("Night Watch").replace(meant, written));
+        assert_eq!(code(&output), code_, "{written}: {output:?}");
+        assert!(text(&output.stdout).contains(said), "{written}: {output:?}");
+    }
+    // Roles of Kubernetes itself, and what applications bring, are no mistakes.
+    for group in [
+        "rbac.authorization.k8s.io/",
+        "acd.apps.pimpernel.dev/",
+        "roles.example/",
+    ] {
+        let output = check(
+            &["-"],
+            &role("Night Watch")
+                .replace("pimpernel.dev/", group)
+                .replace("Role", "Skill"),
+        );
+        assert_eq!(
+            (code(&output), text(&output.stdout).as_str()),
+            (0, ""),
+            "{group}: {output:?}"
+        );
+    }
+    let output = check(
+        &["-"],
+        &role("Night Watch").replace("pimpernel.dev/v1alpha1", "rbac.authorization.k8s.io/v1"),
+    );
+    assert_eq!(text(&output.stdout), "", "{output:?}");
 }
 
 #[test]
@@ -143,6 +193,7 @@ fn v9_each_example_of_a_refusal_about_an_object_is_refused_for_the_reason_in_its
     let about_the_writer = [
         "exceeds-ceiling",
         "may-not-adopt",
+        "may-not-inherit",
         "own-employee",
         "not-an-approver",
         "not-the-impersonator",

@@ -1,9 +1,9 @@
 //! What the questions about permissions are asked of: a cluster, as far as it lets whoever asks look, or files.
 
 use super::check::{self, Judge, Target, Verdict};
-use super::cluster::{Cluster, Flags};
+use super::cluster::{Cluster, Flags, no_tenant};
 use super::{now, picture, tell};
-use crate::policy::{Directory, Kind};
+use crate::policy::{Directory, Key, Kind};
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -23,6 +23,24 @@ pub struct Question {
     files: Vec<PathBuf>,
 }
 
+/// Of what a question is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breadth {
+    /// Of catalogues alone.
+    Catalogs,
+    /// Of the tenant that is meant.
+    Tenant,
+    /// Of all tenants.
+    Tenants,
+}
+
+impl Breadth {
+    /// Of all tenants, or of one.
+    pub fn tenants(all: bool) -> Self {
+        if all { Self::Tenants } else { Self::Tenant }
+    }
+}
+
 /// What is known, of one tenant or of all.
 pub struct Known {
     /// All that the rules look things up in.
@@ -34,15 +52,29 @@ pub struct Known {
 }
 
 impl Question {
-    /// Finds out what there is in the tenant that is meant; with `all`, in every one.
-    pub async fn known(&self, all: bool) -> Result<Known> {
-        if self.files.is_empty() {
-            return of_cluster(&self.flags.connect().await?, all).await;
+    /// Finds out what there is. An error, if that is of a tenant that does not exist.
+    pub async fn known(&self, of: Breadth) -> Result<Known> {
+        if !self.files.is_empty() {
+            let known = self.of_files(of)?;
+            let tenants: Vec<Arc<str>> = tenants(&known.directory).collect();
+            if of == Breadth::Tenant && known.is_empty() {
+                return Err(no_tenant(&known.namespace, tenants.iter().map(AsRef::as_ref)));
+            }
+            return Ok(known);
         }
-        self.of_files(all)
+        let cluster = self.flags.connect().await?;
+        if of == Breadth::Catalogs {
+            let catalogs = cluster.objects(Kind::PermissionCatalog.as_str(), None).await?;
+            return Ok(of_objects(&catalogs, &cluster.namespace, now()));
+        }
+        let known = of_cluster(&cluster, of == Breadth::Tenants).await?;
+        if of == Breadth::Tenant && known.is_empty() {
+            cluster.there_is(&known.namespace).await?;
+        }
+        Ok(known)
     }
 
-    fn of_files(&self, all: bool) -> Result<Known> {
+    fn of_files(&self, of: Breadth) -> Result<Known> {
         let manifests = check::read(&self.files)?;
         let target = Target {
             namespace: self.flags.namespace.clone().unwrap_or_else(|| "default".to_owned()),
@@ -54,13 +86,13 @@ impl Question {
         let refused = judgements.iter().filter(|object| object.verdict == Verdict::Refused);
         for object in refused {
             tell(format_args!(
-                "warning: {}:{}: {} `{}` would be refused: see `check`",
+                "warning: {}:{}: {} `{}` would be refused: see `kubectl pimpernel check`",
                 object.file, object.line, object.kind, object.name
             ));
         }
         let namespace = match &self.flags.namespace {
             Some(namespace) => namespace.as_str().into(),
-            None if all => "".into(),
+            None if of != Breadth::Tenant => "".into(),
             None => only_tenant(&directory)?,
         };
         Ok(Known {
@@ -71,10 +103,22 @@ impl Question {
     }
 }
 
+impl Known {
+    /// Whether nothing is known of the tenant that is meant, not even that it is one.
+    fn is_empty(&self) -> bool {
+        let of_it = |key: &Key| OF_TENANTS.contains(&key.kind) && key.name.namespace == self.namespace;
+        !self.directory.keys().any(|key| of_it(&key))
+    }
+}
+
+fn tenants(directory: &Directory) -> impl Iterator<Item = Arc<str>> {
+    let tenants = directory.keys().filter(|key| key.kind == Kind::Tenant);
+    tenants.map(|key| key.name.namespace)
+}
+
 /// The one tenant there is.
 fn only_tenant(directory: &Directory) -> Result<Arc<str>> {
-    let tenants = directory.keys().filter(|key| key.kind == Kind::Tenant);
-    let names: Vec<Arc<str>> = tenants.map(|key| key.name.namespace).collect();
+    let names: Vec<Arc<str>> = tenants(directory).collect();
     match &names[..] {
         [one] => Ok(one.clone()),
         [] => bail!("the files declare no Tenant: name the namespace with `-n`"),

@@ -161,24 +161,16 @@ fn table(report: &Report) -> Table {
     table
 }
 
-/// Tells people how many there were, and what was not judged.
+/// Tells people how many there were, and where it stands what was not judged.
 fn summarise(report: &Report) -> Result<()> {
     let count = |verdict| report.objects.iter().filter(|object| object.verdict == verdict).count();
     let mut stderr = anstream::stderr().lock();
     writeln!(
         stderr,
-        "{} admitted, {} refused, {} of other kinds skipped. Not judged:",
+        "{} admitted, {} refused, {} of other kinds skipped. What depends on the writer is not judged: see `-o json`, or docs/check.md",
         count(Verdict::Admitted),
         count(Verdict::Refused),
         count(Verdict::Skipped)
     )?;
-    for NotJudged { rules, what } in &report.not_judged {
-        let rules = if rules.is_empty() {
-            String::new()
-        } else {
-            format!(" ({rules})")
-        };
-        writeln!(stderr, "- {what}{rules}")?;
-    }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use super::completion::Named;
 use crate::api;
-use anyhow::{Context as _, Result, bail};
+use crate::policy::access;
+use anyhow::{Context as _, Result, anyhow, bail};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, ListParams, PostParams};
 use kube::client::Body;
@@ -102,6 +103,23 @@ impl Scope {
             (Api::namespaced(client, &namespace), format!("in `{namespace}`"))
         })
     }
+
+    /// An error, if nothing can be there because there is no such tenant.
+    pub async fn there_is(&self) -> Result<()> {
+        if self.all_namespaces {
+            return Ok(());
+        }
+        let cluster = self.flags.connect().await?;
+        cluster.there_is(&cluster.namespace).await
+    }
+}
+
+/// That there is no tenant of that name, and which of those that there are may be meant.
+pub fn no_tenant<'a>(name: &str, all: impl Iterator<Item = &'a str>) -> anyhow::Error {
+    match access::nearest(name, all) {
+        Some(nearest) => anyhow!("there is no tenant `{name}`: did you mean `{nearest}`?"),
+        None => anyhow!("there is no tenant `{name}`: name one of those that `kubectl pimpernel tenants` lists"),
+    }
 }
 
 impl Access {
@@ -182,6 +200,18 @@ impl Cluster {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::try_from(config).context("the cluster cannot be reached")?;
         Ok(Self { client, namespace })
+    }
+
+    /// An error, if there is no tenant of that name, as far as whoever asks may know.
+    pub async fn there_is(&self, tenant: &str) -> Result<()> {
+        let itself: Api<api::Tenant> = Api::namespaced(self.client.clone(), tenant);
+        if !matches!(itself.get_metadata_opt(tenant).await, Ok(None)) {
+            return Ok(());
+        }
+        let all: Api<api::Tenant> = Api::all(self.client.clone());
+        let all = all.list_metadata(&ListParams::default()).await;
+        let all: Vec<String> = all.iter().flatten().map(kube::ResourceExt::name_any).collect();
+        Err(no_tenant(tenant, all.iter().map(String::as_str)))
     }
 
     /// The user name by which the cluster knows who asks.

@@ -4,12 +4,14 @@
 use super::cluster::Access;
 use super::output::shown;
 use super::{Arguments, Outcome};
+use crate::policy::catalog::USE;
 use anyhow::Result;
 use clap::builder::{ArgExt, StyledStr};
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, ValueEnum};
 use clap_complete::engine::{self, ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::{Bash, CompleteEnv, EnvCompleter, Fish, Shells, Zsh};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -69,8 +71,12 @@ pub enum Named {
     Employee,
     /// A session in the tenant that has not ended.
     Session,
-    /// A permission of any application.
+    /// A permission of any application: once an action is typed, one that has it.
     Permission,
+    /// An action of any permission.
+    Action,
+    /// A role that comes out of the box.
+    OutOfTheBox,
     /// A context of the kubeconfig.
     Context,
 }
@@ -102,15 +108,15 @@ fn with_names(command: Command, words: &[OsString]) -> Command {
 fn candidates(named: Named, words: &[OsString], current: &OsStr) -> Vec<CompletionCandidate> {
     let current = current.to_string_lossy();
     // Whoever types is not to be told what is wrong.
-    let there = names(named, words).unwrap_or_default();
+    let there = names(named, words, &current).unwrap_or_default();
     let begun = there.into_iter().filter(|(name, _)| name.starts_with(&*current));
     begun
         .map(|(name, about)| CompletionCandidate::new(name).help(about.map(StyledStr::from)))
         .collect()
 }
 
-/// The names that there are, each with a word about it.
-fn names(named: Named, words: &[OsString]) -> Result<Vec<(String, Option<String>)>> {
+/// The names that there are, each with a word about it, where `typed` is there of one.
+fn names(named: Named, words: &[OsString], typed: &str) -> Result<Vec<(String, Option<String>)>> {
     let meant = Arguments::command().ignore_errors(true).try_get_matches_from(words)?;
     let mut meant = &meant;
     while let Some((_, below)) = meant.subcommand() {
@@ -122,10 +128,14 @@ fn names(named: Named, words: &[OsString]) -> Result<Vec<(String, Option<String>
         return Ok(access.contexts()?.into_iter().map(|name| (name, None)).collect());
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, of_cluster(named, &access, meant)).await })?
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, of_cluster(named, &access, (meant, typed))).await })?
 }
 
-async fn of_cluster(named: Named, access: &Access, meant: &ArgMatches) -> Result<Vec<(String, Option<String>)>> {
+async fn of_cluster(
+    named: Named,
+    access: &Access,
+    (meant, typed): (&ArgMatches, &str),
+) -> Result<Vec<(String, Option<String>)>> {
     let cluster = access.connect().await?;
     let first = |id| meant.try_get_many::<String>(id).ok().flatten()?.next().cloned();
     // `impersonate` names the tenant itself.
@@ -137,30 +147,70 @@ async fn of_cluster(named: Named, access: &Access, meant: &ArgMatches) -> Result
         Named::Role => ("Role", within, "/spec/displayName"),
         Named::Employee => ("Employee", within, "/spec/username"),
         Named::Session => ("Impersonation", within, "/spec/reason"),
-        Named::Permission => ("PermissionCatalog", None, ""),
+        Named::Permission | Named::Action | Named::OutOfTheBox => ("PermissionCatalog", None, ""),
         Named::Context => return Ok(vec![]),
     };
     let objects = cluster.objects(kind, within).await?;
     let open = objects
         .iter()
         .filter(|object| object.pointer("/status/endTime").is_none());
-    let text = |object: &Value, pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    let all = open.flat_map(|object| {
-        let name = text(object, "/metadata/name").unwrap_or_default();
-        if named != Named::Permission {
-            return vec![(name, text(object, about).map(|about| shown(&about)))];
-        }
-        let permissions = object.pointer("/spec/permissions").and_then(Value::as_array);
-        let permissions = permissions.into_iter().flatten();
-        let of_application = |permission| {
-            Some((
-                format!("{name}/{}", text(permission, "/name")?),
-                text(permission, "/displayName"),
-            ))
-        };
-        permissions.filter_map(of_application).collect()
+    let action = first("action");
+    let all: BTreeSet<(String, Option<String>)> = open
+        .flat_map(|object| match named {
+            Named::Permission => permissions(object, action.as_deref(), typed),
+            Named::Action => listed(object, "/spec/permissions")
+                .flat_map(actions)
+                .map(|action| (action, None))
+                .collect(),
+            Named::OutOfTheBox => {
+                let roles = listed(object, "/spec/defaultRoles");
+                roles
+                    .filter_map(|role| Some((text(role, "/name")?, text(role, "/displayName"))))
+                    .collect()
+            }
+            _ => text(object, "/metadata/name")
+                .map(|name| (name, text(object, about).map(|about| shown(&about))))
+                .into_iter()
+                .collect(),
+        })
+        .collect();
+    Ok(all.into_iter().collect())
+}
+
+fn text(object: &Value, pointer: &str) -> Option<String> {
+    object.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn listed<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    object.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The permissions of a catalogue that have that action, as APPLICATION/PERMISSION; once a `:` is typed with their actions.
+fn permissions(catalog: &Value, action: Option<&str>, typed: &str) -> Vec<(String, Option<String>)> {
+    let application = text(catalog, "/metadata/name").unwrap_or_default();
+    let all = listed(catalog, "/spec/permissions").filter(|permission| {
+        let has = |action: &str| actions(permission).iter().any(|own| own == action);
+        action.is_none_or(has)
     });
-    Ok(all.collect())
+    let named = all.filter_map(|permission| {
+        let name = format!("{application}/{}", text(permission, "/name")?);
+        let about = text(permission, "/displayName");
+        Some(if typed.contains(':') {
+            let each = |action| (format!("{name}:{action}"), about.clone());
+            actions(permission).into_iter().map(each).collect()
+        } else {
+            vec![(name, about)]
+        })
+    });
+    named.flatten().collect()
+}
+
+/// The actions of a permission; a switch has the one.
+fn actions(permission: &Value) -> Vec<String> {
+    let named: Vec<String> = listed(permission, "/actions")
+        .filter_map(|action| text(action, "/name"))
+        .collect();
+    if named.is_empty() { vec![USE.to_owned()] } else { named }
 }
 
 /// Kubectl, which speaks for the shell: a candidate a line, with a word about it after a tab, and what to do with them last.

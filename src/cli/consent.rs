@@ -67,7 +67,10 @@ impl Answer {
         match tokio::time::timeout(HEEDED, watched(&sessions, &self.name, look)).await {
             Ok(Ok(seen)) => tell(shown(&seen)),
             // The answer is on record, and that was the order.
-            _ => tell("the session does not show it yet: look again with `sessions`"),
+            _ => tell(format_args!(
+                "the session does not show it yet: look again with `kubectl pimpernel sessions -n {}`",
+                cluster.namespace
+            )),
         }
         Ok(Outcome::Fine)
     }

@@ -1,7 +1,7 @@
 //! `explain`: what an employee, a role or a permission comes to.
 
 use super::Outcome;
-use super::ask::{Known, Question};
+use super::ask::{Breadth, Known, Question};
 use super::completion::Named;
 use super::output::{self, Form, Table};
 use crate::policy::catalog::Action;
@@ -47,7 +47,11 @@ impl Explain {
     /// Tells it.
     pub async fn run(self) -> Result<Outcome> {
         let (What::Employee(about) | What::Role(about) | What::Permission(about)) = &self.what;
-        let known = about.question.known(false).await?;
+        let breadth = match &self.what {
+            What::Permission(_) => Breadth::Catalogs,
+            What::Employee(_) | What::Role(_) => Breadth::Tenant,
+        };
+        let known = about.question.known(breadth).await?;
         let (name, form) = (about.name.as_str(), about.output);
         match &self.what {
             What::Employee(_) => employee(name, &known, form),

@@ -117,6 +117,7 @@ impl History {
             )
         });
         if list.items.is_empty() {
+            self.scope.there_is().await?;
             tell(self.nothing(&place));
         }
         self.write(&list)?;
@@ -180,17 +181,21 @@ impl History {
     /// What need not be said is left out: the tenant and the subject where they are given, which life where there was one.
     fn columns(&self, records: &[ChangeRecord], wide: bool) -> Vec<Column> {
         let subject = self.name.is_none();
-        let life = wide || !subject && page::lives(records) > 1;
+        let life = !wide && !subject && page::lives(records) > 1;
         let columns = [
             (true, Column::Time),
             (self.scope.all_namespaces, Column::Tenant),
-            (subject, Column::Kind),
-            (subject, Column::Name),
-            (life, Column::Uid),
+            (wide && subject, Column::Kind),
+            (wide && subject, Column::Name),
+            (!wide && subject, Column::Object),
+            (wide, Column::Uid),
+            (life, Column::Life),
             (wide, Column::Generation),
             (wide, Column::Session),
-            (true, Column::Operation),
-            (true, Column::By),
+            (wide, Column::Operation),
+            (!wide, Column::What),
+            (wide, Column::By),
+            (!wide, Column::Who),
         ];
         columns
             .into_iter()
@@ -201,7 +206,7 @@ impl History {
     fn write(&self, list: &ObjectList<ChangeRecord>) -> Result<()> {
         match self.output {
             Shape::Of(form) => output::objects(form, list, |records, wide| {
-                page::table(records, &self.columns(records, wide))
+                page::table(records, &self.columns(records, wide), wide)
             }),
             Shape::Csv => Ok(page::csv(&list.items, anstream::stdout().lock())?),
         }

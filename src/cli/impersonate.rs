@@ -17,6 +17,7 @@ use super::session::{Kept, Noted};
 use super::{Outcome, now, stop as ending, tell};
 use crate::api::{Duration, Impersonation, Mode};
 use anyhow::{Context as _, Result, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use interruptions::Interruptions;
 use kube::ResourceExt as _;
 use kube::api::Api;
@@ -40,7 +41,7 @@ pub struct Impersonate {
     #[arg(long, conflicts_with_all = ["mode", "reason", "ticket", "length", "shell", "exec", "no_wait", "resume"])]
     list: bool,
     /// Configure (set the tenant up) or Support (act as an administrator inside it).
-    #[arg(long, value_name = "MODE", value_parser = mode, required_unless_present_any = ["list", "resume"])]
+    #[arg(long, value_name = "MODE", value_parser = modes(), ignore_case = true, required_unless_present_any = ["list", "resume"])]
     mode: Option<Mode>,
     /// Why, in 10 to 500 characters. It stays on record.
     #[arg(long, value_name = "TEXT", required_unless_present_any = ["list", "resume"])]
@@ -74,13 +75,19 @@ pub struct Impersonate {
     output: Format,
 }
 
-/// A mode by its name, in whatever case.
-fn mode(text: &str) -> Result<Mode, String> {
-    match text.to_lowercase().as_str() {
-        "configure" => Ok(Mode::Configure),
-        "support" => Ok(Mode::Support),
-        _ => Err("it is Configure or Support".to_owned()),
-    }
+/// The modes by their names, in whatever case.
+fn modes() -> impl TypedValueParser<Value = Mode> {
+    let names = PossibleValuesParser::new([
+        PossibleValue::new("Configure").help("Set the tenant up"),
+        PossibleValue::new("Support").help("Act as an administrator inside it"),
+    ]);
+    names.map(|name| {
+        if name.eq_ignore_ascii_case("configure") {
+            Mode::Configure
+        } else {
+            Mode::Support
+        }
+    })
 }
 
 impl Impersonate {
@@ -242,7 +249,7 @@ fn welcome(session: &Impersonation, kept: &Kept) {
     let end = noted.expiration_time.0;
     let left = opening::spelled(end.duration_since(now()));
     tell(format_args!(
-        "it ends by itself in {left}, at {end}; to end it now: `stop`"
+        "it ends by itself in {left}, at {end}; to end it now: `kubectl pimpernel stop`"
     ));
 }
 

@@ -1,6 +1,7 @@
 //! How answers are written: as a table for people, as JSON or YAML for programs. Colour is for a terminal, and never where
 //! `NO_COLOR` is set.
 
+use super::WIDTH;
 use anstream::stdout;
 use anyhow::Result;
 use clap::ValueEnum;
@@ -44,7 +45,13 @@ pub enum Form {
 /// Rows under headings, in columns as wide as their widest value.
 pub struct Table {
     headings: Vec<&'static str>,
-    rows: Vec<Vec<String>>,
+    rows: Vec<Row>,
+}
+
+/// A value for each heading, and the lines that stand beneath them.
+struct Row {
+    values: Vec<String>,
+    beneath: Vec<String>,
 }
 
 impl Table {
@@ -58,24 +65,49 @@ impl Table {
 
     /// Adds a row, with a value for each heading. What a terminal would obey instead of showing it is shown.
     pub fn row(&mut self, values: &[&str]) {
-        self.rows.push(values.iter().copied().map(shown).collect());
+        self.rows.push(Row {
+            values: values.iter().copied().map(shown).collect(),
+            beneath: vec![],
+        });
     }
 
-    fn lines(&self) -> impl Iterator<Item = String> {
-        let headings = self.headings.iter().map(|&heading| heading.to_owned()).collect();
-        let lines: Vec<Vec<String>> = std::iter::once(headings).chain(self.rows.iter().cloned()).collect();
+    /// Adds a text beneath the last row, in lines that are no wider than help is, if its words allow.
+    pub fn beneath(&mut self, text: &str) {
+        let Some(row) = self.rows.last_mut() else { return };
+        let text = shown(text);
+        let mut words = text.split(' ');
+        let mut line = format!("  {}", words.next().unwrap_or_default());
+        for word in words {
+            if line.chars().count() + 1 + word.chars().count() > WIDTH {
+                row.beneath.push(std::mem::replace(&mut line, format!("    {word}")));
+            } else {
+                line.push(' ');
+                line.push_str(word);
+            }
+        }
+        row.beneath.push(line);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let headings: Vec<String> = self.headings.iter().map(|&heading| heading.to_owned()).collect();
         let width = |column: usize| {
-            let values = lines.iter().filter_map(|line| line.get(column));
+            let all = std::iter::once(&headings).chain(self.rows.iter().map(|row| &row.values));
+            let values = all.filter_map(|values| values.get(column));
             values.map(|value| value.chars().count()).max().unwrap_or_default()
         };
-        let widths: Vec<usize> = (0..self.headings.len()).map(width).collect();
-        lines.into_iter().map(move |line| {
-            let cells = line
+        let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+        let line = |values: &Vec<String>| {
+            let cells = values
                 .iter()
                 .zip(&widths)
                 .map(|(value, &width)| format!("{value:width$}"));
             cells.collect::<Vec<_>>().join("   ").trim_end().to_owned()
-        })
+        };
+        let rows = self.rows.iter().flat_map(|row| {
+            let beneath = row.beneath.iter().cloned();
+            std::iter::once(line(&row.values)).chain(beneath)
+        });
+        std::iter::once(line(&headings)).chain(rows).collect()
     }
 }
 
@@ -115,13 +147,18 @@ pub fn write<T: Serialize>(format: Format, answer: &T, table: impl FnOnce(&T) ->
     list(form, answer, |answer, _| vec![table(answer)], |_| vec![])
 }
 
-/// Writes objects in that form: `table` for people, with more columns if it is to be wide.
+/// Writes objects in that form: `table` for people, with more columns if it is to be wide. As kubectl does, it does not show
+/// who owns which field.
 pub fn objects<K>(form: Form, list: &ObjectList<K>, table: impl FnOnce(&[K], bool) -> Table) -> Result<()>
 where
     K: Resource<DynamicType = ()> + Serialize + Clone,
 {
     let names = |list: &ObjectList<K>| list.iter().map(named).collect();
-    self::list(form, list, |list, wide| vec![table(&list.items, wide)], names)
+    let mut list = list.clone();
+    for object in &mut list.items {
+        object.meta_mut().managed_fields = None;
+    }
+    self::list(form, &list, |list, wide| vec![table(&list.items, wide)], names)
 }
 
 /// Writes `answer` in that form: `tables` for people, with more columns if they are to be wide, and `names` for a list of names.
@@ -140,7 +177,7 @@ pub fn list<T: Serialize>(
                 if number > 0 {
                     writeln!(stdout)?;
                 }
-                table.lines().try_for_each(|line| writeln!(stdout, "{line}"))?;
+                table.lines().iter().try_for_each(|line| writeln!(stdout, "{line}"))?;
             }
         }
         Form::Json => writeln!(stdout, "{}", serde_json::to_string_pretty(answer)?)?,

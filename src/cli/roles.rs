@@ -99,7 +99,7 @@ struct Reset {
     #[arg(value_name = "NAME", add = Named::Role)]
     name: String,
     /// The out-of-the-box role, such as `agent`.
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", add = Named::OutOfTheBox)]
     to: String,
     #[command(flatten)]
     writing: Writing,
@@ -155,6 +155,9 @@ impl List {
         let mut list = roles.list(&ListParams::default()).await?;
         list.items.retain(|role| self.wanted(role));
         let tenants = self.scope.all_namespaces;
+        if list.items.is_empty() {
+            self.scope.there_is().await?;
+        }
         output::objects(self.output, &list, |list, wide| table(list, tenants, wide))?;
         if list.items.is_empty() {
             tell(format_args!("there are no such roles {place}"));
@@ -169,26 +172,26 @@ fn table(roles: &[Role], tenants: bool, wide: bool) -> Table {
         headings.insert(0, "TENANT");
     }
     if wide {
-        headings.push("DESCRIPTION");
+        headings.extend(["INACTIVE", "DESCRIPTION"]);
     }
     let mut table = Table::new(&headings);
     for role in roles {
         let status = role.status.clone().unwrap_or_default();
         let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
-        let assigned = status
-            .assigned_users
-            .map(|count| (count.active + count.inactive).to_string());
+        let assigned = status.assigned_users;
+        let count = |count: Option<i64>| count.map(|count| count.to_string()).unwrap_or_default();
         let mut row = vec![
             role.name_any(),
             role.spec.display_name.clone(),
             format!("{:?}", role.spec.state),
-            assigned.unwrap_or_default(),
+            count(assigned.as_ref().map(|assigned| assigned.active)),
             ready.map(|ready| format!("{:?}", ready.status)).unwrap_or_default(),
         ];
         if tenants {
             row.insert(0, role.namespace().unwrap_or_default());
         }
         if wide {
+            row.push(count(assigned.as_ref().map(|assigned| assigned.inactive)));
             row.push(role.spec.description.clone().unwrap_or_default());
         }
         table.row(&row.iter().map(String::as_str).collect::<Vec<_>>());
@@ -285,7 +288,7 @@ async fn stored(cluster: &Cluster, name: &str) -> Result<Role> {
 impl Reset {
     async fn run(self) -> Result<Outcome> {
         let cluster = self.flags.connect().await?;
-        let mut role = stored(&cluster, &self.name).await?;
+        let role = stored(&cluster, &self.name).await?;
         let known = ask::of_cluster(&cluster, false).await?;
         let tenant = known.directory.tenant(&known.namespace);
         let tenant = tenant.with_context(|| format!("there is no tenant `{}`", known.namespace))?;
@@ -323,8 +326,14 @@ impl Reset {
         if before == after {
             tell(format_args!("role `{}` has these permissions already", self.name));
         }
-        role.spec.permissions = factory.permissions;
-        self.writing.update(&cluster, role).await
+        let mut spec = role.spec.clone();
+        // The same in another order is the same.
+        if before != after {
+            spec.permissions = factory.permissions;
+        }
+        self.writing
+            .update(&cluster, &role, Role { spec, ..role.clone() })
+            .await
     }
 }
 
@@ -359,10 +368,10 @@ impl Assign {
             })?);
         }
         let mut outcome = Outcome::Fine;
-        for employee in found {
-            let mut employee = employee.clone();
-            employee.spec = employee::assigned(&employee.spec, &self.name);
-            if self.writing.update(&cluster, employee).await? != Outcome::Fine {
+        for stored in found {
+            let spec = employee::assigned(&stored.spec, &self.name);
+            let employee = Employee { spec, ..stored.clone() };
+            if self.writing.update(&cluster, stored, employee).await? != Outcome::Fine {
                 outcome = Outcome::Refused;
             }
         }

@@ -30,6 +30,9 @@ impl Sessions {
             (over, std::cmp::Reverse(session.creation_timestamp()))
         });
         let tenants = self.scope.all_namespaces;
+        if list.items.is_empty() {
+            self.scope.there_is().await?;
+        }
         output::objects(self.output, &list, |list, wide| table(list, (tenants, wide), now()))?;
         if list.items.is_empty() {
             tell(format_args!("there are no sessions {place}"));

@@ -51,12 +51,17 @@ impl Stop {
             return self.by_name(name, &all).await;
         }
         match all.as_slice() {
-            [] => bail!("no session was entered from here: name one, as in `stop NAME -n TENANT`"),
+            [] => bail!("no session was entered from here: name one, as in `kubectl pimpernel stop NAME -n TENANT`"),
             [only] => end(only).await,
             several => {
                 let names: Vec<String> = several
                     .iter()
-                    .map(|kept| format!("`stop {} -n {}`", kept.noted.name, kept.noted.namespace))
+                    .map(|kept| {
+                        format!(
+                            "`kubectl pimpernel stop {} -n {}`",
+                            kept.noted.name, kept.noted.namespace
+                        )
+                    })
                     .collect();
                 bail!("there are several sessions: say which one, {}", names.join(" or "))
             }

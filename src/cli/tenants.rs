@@ -25,12 +25,16 @@ pub struct Tenants {
 impl Tenants {
     /// Lists them.
     pub async fn run(self) -> Result<Outcome> {
-        let tenants: Api<Tenant> = Api::all(self.access.connect().await?.client);
+        let cluster = self.access.connect().await?;
+        let tenants: Api<Tenant> = Api::all(cluster.client.clone());
         let which = match &self.child_of {
             Some(parent) => ListParams::default().fields(&format!("spec.parent={parent}")),
             None => ListParams::default(),
         };
         let list = tenants.list(&which).await?;
+        if let Some(parent) = self.child_of.as_ref().filter(|_| list.items.is_empty()) {
+            cluster.there_is(parent).await?;
+        }
         output::objects(self.output, &list, table)?;
         if list.items.is_empty() {
             tell("there are no such tenants");

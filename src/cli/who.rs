@@ -1,6 +1,6 @@
 //! `who-can` and `why-not`: who may do something, and why somebody may not.
 
-use super::ask::{Known, Question};
+use super::ask::{Breadth, Known, Question};
 use super::completion::Named;
 use super::explain::{Idle, Origin};
 use super::output::{self, Form, Table, shown};
@@ -45,7 +45,7 @@ pub struct WhyNot {
 #[derive(clap::Args)]
 struct Deed {
     /// The action, such as `Edit`; of a switch `use`.
-    #[arg(value_name = "ACTION")]
+    #[arg(value_name = "ACTION", add = Named::Action)]
     action: String,
     /// The permission, as APPLICATION/PERMISSION.
     #[arg(value_name = "PERMISSION", add = Named::Permission)]
@@ -75,7 +75,7 @@ impl WhoCan {
     /// Lists them. Refused if there are none.
     pub async fn run(self) -> Result<Outcome> {
         let action = self.deed.action()?;
-        let known = self.question.known(self.all_namespaces).await?;
+        let known = self.question.known(Breadth::tenants(self.all_namespaces)).await?;
         if let Err(unknown) = access::known(&action, &known.directory) {
             bail!(unknown);
         }
@@ -141,7 +141,7 @@ impl WhyNot {
     /// Tells it. Refused if they may not.
     pub async fn run(self) -> Result<Outcome> {
         let action = self.deed.action()?;
-        let known = self.question.known(false).await?;
+        let known = self.question.known(Breadth::Tenant).await?;
         let verdict = explain::why_not(&self.person, &action, &known.namespace, &known.directory, known.now);
         let answer = Answer {
             allowed: !verdict.because.is_empty(),

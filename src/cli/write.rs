@@ -52,8 +52,12 @@ impl Writing {
         self.print(&object, "created")
     }
 
-    /// Puts the object in the place of the stored one, unless that has changed since it was read.
-    pub async fn update<K: Ours>(&self, cluster: &Cluster, object: K) -> Result<Outcome> {
+    /// Puts the object in the place of the stored one, unless that has changed since it was read. If it is what is stored,
+    /// nothing is written.
+    pub async fn update<K: Ours>(&self, cluster: &Cluster, stored: &K, object: K) -> Result<Outcome> {
+        if serde_json::to_value(stored)? == serde_json::to_value(&object)? {
+            return self.print(&object, "unchanged");
+        }
         let object = match self.dry_run {
             DryRun::Client => object,
             other => heeded(cluster.update(&object, other == DryRun::Server).await?),

@@ -354,6 +354,14 @@ fn chosen(tenant: &Tenant, directory: &Directory, which: impl Fn(&ActionEntry) -
 /// That `what`, called `name`, is not known, with the nearest name that is (P7). Names whose lengths differ by more than
 /// the distance that counts as near are not compared: names come from writers, who could make that costly.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(nearest) => format!("{what} does not exist: did you mean `{nearest}`?"),
+        None => format!("{what} does not exist: name one that the catalogue lists"),
+    }
+}
+
+/// The one of `known` that somebody most likely meant who wrote `name`, if any is near.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let letters = name.chars().count();
     let near = 1 + letters / 2;
     let nearest = known
@@ -365,12 +373,9 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
             )
         })
         .min();
-    match nearest {
-        Some((distance, nearest)) if distance <= near => {
-            format!("{what} does not exist: did you mean `{nearest}`?")
-        }
-        _ => format!("{what} does not exist: name one that the catalogue lists"),
-    }
+    nearest
+        .filter(|(distance, _)| *distance <= near)
+        .map(|(_, nearest)| nearest)
 }
 
 /// `a`, `b` and `c`, in back-ticks.

@@ -48,6 +48,10 @@ fn kubectl_is_told_what_can_come_next_and_what_to_do_with_it() {
     );
     assert_eq!(names(&["roles", "list", "--sea"]), ["--search", ":4"]);
     assert_eq!(names(&["tenants", "-o", "w"]), ["wide", ":4"]);
+    assert_eq!(
+        names(&["impersonate", "lsp", "--mode", ""]),
+        ["Configure", "Support", ":4"]
+    );
     assert_eq!(names(&["explain", "role", ""]), [":4"], "there is no cluster");
     assert_eq!(
         names(&["check", "examples/quickst"]),

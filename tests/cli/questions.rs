@@ -32,9 +32,25 @@ fn e8_what_an_employee_will_do_is_told_of_files_before_they_are_applied() {
         (code(&output), text(&output.stdout).trim()),
         (0, "employee.pimpernel.dev/chauvelin")
     );
-    let output = asks(&format!("explain permission acd/skills {declared}"));
+    let output = asks(&format!("who-can Edit acd/skills {declared}"));
     assert_eq!(code(&output), 2, "several tenants: {output:?}");
     assert!(text(&output.stderr).contains("name one with `-n`"), "{output:?}");
+    let output = asks(&format!("who-can Edit acd/skills -n lsp-pari {declared}"));
+    assert_eq!(code(&output), 2, "{output:?}");
+    let near = "there is no tenant `lsp-pari`: did you mean `lsp-paris`?";
+    assert!(text(&output.stderr).contains(near), "{output:?}");
+}
+
+#[test]
+fn p1_what_a_permission_is_needs_no_tenant() {
+    for files in ["catalog", "examples/quickstart"] {
+        let output = asks(&format!("explain permission acd/skills:Edit --files {files} -o name"));
+        assert_eq!(
+            (code(&output), text(&output.stdout).trim()),
+            (0, "acd/skills:Edit"),
+            "{output:?}"
+        );
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use super::manifest::Manifest;
 use super::metadata::text;
 use crate::api::{GROUP, VERSION};
 use crate::cli::picture::{Id, annotation, fold, id, meta, name, recorded, spec, word};
+use crate::policy::access;
 use crate::policy::admission::{Request, admit};
 use crate::policy::default_roles;
 use crate::policy::ledger::{Naming, Noted, RENAMED_FROM};
@@ -21,6 +22,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// By how many letters a group can differ from ours that somebody has misspelt.
+const NEAR: usize = 3;
 
 /// What would become of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -168,6 +172,7 @@ impl Judge {
             Ok(Some(kind)) => kind,
             Ok(None) => {
                 judgement.verdict = Verdict::Skipped;
+                judgement.warnings.extend(self.misspelt(&object));
                 return (judgement, None);
             }
             Err(finding) => return (refused(judgement, Layer::Request, vec![finding]), None),
@@ -206,10 +211,24 @@ impl Judge {
             return Err(Finding::new(finding::INVALID, "apiVersion", message));
         }
         let found = self.kinds.iter().find(|known| known.name == kind);
-        let message = || format!("there is no kind `{kind}` in `{GROUP}`: correct it");
+        let message = || match access::nearest(kind, self.kinds.iter().map(|known| known.name.as_str())) {
+            Some(nearest) => format!("there is no kind `{kind}` in `{GROUP}`: did you mean `{nearest}`?"),
+            None => format!("there is no kind `{kind}` in `{GROUP}`: correct it"),
+        };
         found
             .map(Some)
             .ok_or_else(|| Finding::new(finding::INVALID, "kind", message()))
+    }
+
+    /// What somebody should know of an object of another group who may have meant ours.
+    fn misspelt(&self, object: &Value) -> Option<String> {
+        let (version, kind) = (word(object, "apiVersion"), word(object, "kind"));
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        let ours = self.kinds.iter().any(|known| known.name == kind);
+        let near = strsim::damerau_levenshtein(group, GROUP) <= NEAR;
+        (near || ours && (group.is_empty() || group.contains("pimpernel"))).then(|| {
+            format!("apiVersion: `{version}` is not judged, and not known here: did you mean `{GROUP}/{VERSION}`?")
+        })
     }
 }
 

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 
 /// Instead of a value that there is not.
 const NONE: &str = "<none>";
+/// How much of a UID tells the objects of one name apart.
+const LIFE: usize = 8;
 
 /// What stands before each change.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +22,24 @@ pub enum Column {
     Kind,
     /// Its name.
     Name,
+    /// Its kind and its name.
+    Object,
     /// Which of the objects that had that name, one after the other.
     Uid,
+    /// So much of that as tells two of them apart.
+    Life,
     /// The generation that the change made.
     Generation,
     /// In which session.
     Session,
     /// What was done.
     Operation,
+    /// The same, in a narrow column.
+    What,
     /// By whom.
     By,
+    /// The same, in fewer words.
+    Who,
 }
 
 impl Column {
@@ -39,11 +49,13 @@ impl Column {
             Self::Tenant => "TENANT",
             Self::Kind => "KIND",
             Self::Name => "NAME",
-            Self::Uid => "UID",
+            Self::Object => "OBJECT",
+            Self::Uid | Self::Life => "UID",
             Self::Generation => "GENERATION",
             Self::Session => "SESSION",
             Self::Operation => "OPERATION",
-            Self::By => "BY",
+            Self::What => "WHAT",
+            Self::By | Self::Who => "BY",
         }
     }
 
@@ -54,11 +66,14 @@ impl Column {
             Self::Tenant => record.namespace().unwrap_or_default(),
             Self::Kind => spec.subject.kind.clone(),
             Self::Name => spec.subject.name.clone(),
+            Self::Object => format!("{}/{}", spec.subject.kind.to_lowercase(), spec.subject.name),
             Self::Uid => spec.subject.uid.clone(),
+            Self::Life => spec.subject.uid.chars().take(LIFE).collect(),
             Self::Generation => generation(record),
             Self::Session => spec.actor.session.clone().unwrap_or_default(),
-            Self::Operation => format!("{:?}", spec.operation),
+            Self::Operation | Self::What => format!("{:?}", spec.operation),
             Self::By => by(&spec.actor),
+            Self::Who => who(&spec.actor),
         }
     }
 }
@@ -84,9 +99,12 @@ pub fn says(record: &ChangeRecord, text: &str) -> bool {
     all.any(|value| value.to_lowercase().contains(text))
 }
 
-/// Records as a table: a line for each change, the first one under what is said of the record.
-pub fn table(records: &[ChangeRecord], columns: &[Column]) -> Table {
-    let headings = columns.iter().map(|column| column.heading()).chain(["CHANGE"]);
+/// Records as a table, with a line for each change beneath each of them; if it is to be wide, in a column beside it.
+pub fn table(records: &[ChangeRecord], columns: &[Column], wide: bool) -> Table {
+    let headings = columns
+        .iter()
+        .map(|column| column.heading())
+        .chain(wide.then_some("CHANGE"));
     let mut table = Table::new(&headings.collect::<Vec<_>>());
     for record in records {
         let first: Vec<String> = columns.iter().map(|column| column.of(record)).collect();
@@ -97,6 +115,11 @@ pub fn table(records: &[ChangeRecord], columns: &[Column]) -> Table {
             .iter()
             .map(|change| told(change, operation))
             .collect();
+        if !wide {
+            table.row(&first.iter().map(String::as_str).collect::<Vec<_>>());
+            changes.iter().for_each(|change| table.beneath(change));
+            continue;
+        }
         if changes.is_empty() {
             changes.push(String::new());
         }
@@ -126,6 +149,15 @@ fn by(actor: &Actor) -> String {
         by.push_str(" (unverified)");
     }
     by
+}
+
+fn who(actor: &Actor) -> String {
+    let session = actor.on_behalf_of.as_ref().map(|who| format!("{who} (session)"));
+    let mut who = session.unwrap_or_else(|| actor.username.clone());
+    if !actor.verified {
+        who.push_str(" (unverified)");
+    }
+    who
 }
 
 /// What was created or ended has no value before, and need not say so.

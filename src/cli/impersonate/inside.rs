@@ -50,7 +50,8 @@ pub async fn shell(kept: &Kept, interrupted: &mut Interruptions) -> Result<Outco
     if kept.kubeconfig().exists() {
         let end = &kept.noted.expiration_time.0;
         tell(format_args!(
-            "the session stays open until {end}; to end it now: `stop`"
+            "the session stays open until {end}; to end it now: `kubectl pimpernel stop {} -n {}`",
+            kept.noted.name, kept.noted.namespace
         ));
     }
     Ok(Outcome::Fine)

@@ -127,17 +127,32 @@ fn it_is_told(auditor: &Person<'_>) -> Result<()> {
     let said = auditor.runs("pimpernel history nights -n lsp-paris")?;
     ensure!(said.code == 0, "{}", said.stderr);
     let expected = [
-        "TIME                   UID      OPERATION   BY                                                    CHANGE",
-        "2026-03-01T08:00:00Z   second   Create      chauvelin@lsp-paris.example                           spec.displayName: Nights",
-        "2026-02-01T08:00:01Z   first    Delete      unknown (unverified)",
-        "2026-02-01T08:00:00Z   first    Update      Impersonated Admin on behalf of blakeney@classics.example   spec.permissions[admin/employees].actions: View → View, Edit",
-        "spec.description: By night, \"mostly\"\\nand at dawn → <none>",
-        "2026-01-01T08:00:00Z   first    Create      dewhurst@lsp.example                                  spec.permissions[admin/employees].actions: View",
+        "TIME                   UID      WHAT     BY",
+        "2026-03-01T08:00:00Z   second   Create   chauvelin@lsp-paris.example",
+        "  spec.displayName: Nights",
+        "2026-02-01T08:00:01Z   first    Delete   unknown (unverified)",
+        "2026-02-01T08:00:00Z   first    Update   blakeney@classics.example (session)",
+        "  spec.permissions[admin/employees].actions: View → View, Edit",
+        "  spec.description: By night, \"mostly\"\\nand at dawn → <none>",
+        "2026-01-01T08:00:00Z   first    Create   dewhurst@lsp.example",
+        "  spec.permissions[admin/employees].actions: View",
     ];
-    let squeezed = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-    let lines: Vec<String> = said.stdout.lines().map(squeezed).collect();
-    let expected: Vec<String> = expected.into_iter().map(squeezed).collect();
+    let lines: Vec<&str> = said.stdout.lines().collect();
     ensure!(lines == expected, "{}", said.stdout);
+    let wide = auditor.runs("pimpernel history nights -n lsp-paris -o wide")?;
+    let words = wide.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for line in [
+        "TIME UID GENERATION SESSION OPERATION BY CHANGE",
+        "first 1 lsp-paris/case Update Impersonated Admin on behalf of blakeney@classics.example spec.permissions[admin/employees].actions: View → View, Edit",
+    ] {
+        ensure!(words.contains(line), "{}", wide.stdout);
+    }
+    let all = auditor.runs("pimpernel history nights -n lsp-paris -o yaml")?;
+    ensure!(
+        all.stdout.contains("nights-4") && !all.stdout.contains("managedFields"),
+        "{}",
+        all.stdout
+    );
     Ok(())
 }
 

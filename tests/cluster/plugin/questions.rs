@@ -87,6 +87,28 @@ fn questions(armand: &Person<'_>) -> Result<()> {
         "acd/skills:Assign RequirementMissing: `acd/skills:Assign` has no effect without `admin/employees:View`",
     ];
     said(&asks("explain role idler")?, 0, &words)?;
+    let elsewhere = |words: &str| armand.runs_with(armand.world.plane().admin(), &format!("pimpernel {words}"));
+    for words in [
+        "explain role idler -n lsp-pari",
+        "who-can Edit acd/skills -n lsp-pari",
+        "roles list -n lsp-pari",
+        "sessions -n lsp-pari",
+        "history idler -n lsp-pari",
+        "tenants --child-of lsp-pari",
+    ] {
+        let near = elsewhere(words)?;
+        said(
+            &near,
+            2,
+            &["error: there is no tenant `lsp-pari`: did you mean `lsp-paris`?"],
+        )?;
+        ensure!(near.stdout.is_empty(), "{words}: {}", near.stdout);
+    }
+    said(
+        &elsewhere("tenants --child-of lsp-paris")?,
+        0,
+        &["there are no such tenants"],
+    )?;
     said(
         &asks("explain permission acd/skills")?,
         0,
@@ -137,6 +159,21 @@ fn completing(armand: &Person<'_>) -> Result<()> {
         &["brogard brogard@lsp-paris.example"],
     )?;
     said(&offered("who-can -n lsp-paris Edit acd/sk")?, 0, &["acd/skills"])?;
+    said(&offered("who-can -n lsp-paris As")?, 0, &["Assign", ":4"])?;
+    let of_another = offered("who-can -n lsp-paris use acd/sk")?;
+    ensure!(of_another.stdout == ":4\n", "{}", of_another.stdout);
+    said(&offered("why-not -n lsp-paris brogard Vi")?, 0, &["View", ":4"])?;
+    said(
+        &offered("explain permission acd/skills:E")?,
+        0,
+        &["acd/skills:Edit", ":4"],
+    )?;
+    said(
+        &offered("roles reset -n lsp-paris idler --to ev")?,
+        0,
+        &["evaluator Evaluator", ":4"],
+    )?;
+    said(&offered("impersonate lsp-paris --mode Su")?, 0, &["Support", ":4"])?;
     let mine = offered("stop -n lsp-paris ")?;
     ensure!(mine.stdout == ":4\n", "nothing can be stopped: {}", mine.stdout);
     Ok(())
@@ -199,6 +236,8 @@ fn looking_after_roles(armand: &Person<'_>) -> Result<()> {
         "pimpernel roles assign team-lead brogard -n lsp-paris",
     )?;
     said(&admin, 0, &["employee.pimpernel.dev/brogard updated"])?;
+    let again = asks("assign team-lead brogard")?;
+    said(&again, 0, &["employee.pimpernel.dev/brogard unchanged"])?;
     said(
         &asks("holders team-lead")?,
         0,
