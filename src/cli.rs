@@ -15,6 +15,7 @@ mod history;
 mod impersonate;
 mod output;
 mod picture;
+mod purge;
 mod roles;
 mod session;
 mod sessions;
@@ -62,6 +63,7 @@ enum Verb {
     Reject(consent::Answer),
     /// End a session in your tenant, whether or not it needed consent.
     Revoke(consent::Answer),
+    Purge(Box<purge::Purge>),
     Completion(completion::Completion),
 }
 
@@ -101,6 +103,7 @@ impl Verb {
             Self::Approve(answer) => answer.run(ConsentDecision::Granted).await,
             Self::Reject(answer) => answer.run(ConsentDecision::Rejected).await,
             Self::Revoke(answer) => answer.run(ConsentDecision::Revoked).await,
+            Self::Purge(purge) => purge.run().await,
             Self::Completion(completion) => completion.run(),
         };
         match outcome {

@@ -19,6 +19,8 @@ mod conventions;
 mod history;
 #[path = "plugin/inside.rs"]
 mod inside;
+#[path = "plugin/purge.rs"]
+mod purge;
 #[path = "plugin/questions.rs"]
 mod questions;
 

@@ -78,5 +78,6 @@ pub const COMMANDS: &[Command] = &[
     command("approve", "", Reach::Namespace, &[]),
     command("reject", "", Reach::Namespace, &[]),
     command("revoke", "", Reach::Namespace, &[]),
+    command("purge", "", Reach::Cluster, ANSWERS),
     command("completion", "", Reach::Nowhere, &[]),
 ];

@@ -1,0 +1,100 @@
+//! `kubectl pimpernel purge`: rights first, then everything, without an operator.
+
+use super::{Person, Said};
+use crate::common::cast::{CHAUVELIN, MARGUERITE, STRANGER, Stage};
+use crate::common::session::Session;
+use crate::common::{SHORT_LEASE, Wish, World, eventually_may};
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+const SKILLS: (&str, &str, &str) = ("edit", "skills.acd.apps.pimpernel.dev", "lsp-paris");
+const KEPT: [&str; 4] = [
+    "Namespace lsp-paris",
+    "Namespace pimpernel-sessions",
+    "rbac.RoleBinding lsp-paris/theirs",
+    "CustomResourceDefinition ships.fleet.example",
+];
+const GONE: [&str; 3] = [
+    "CustomResourceDefinition roles.pimpernel.dev",
+    "CustomResourceDefinition changerecords.pimpernel.dev",
+    "ValidatingWebhookConfiguration pimpernel",
+];
+
+fn said(said: &Said, code: i32, words: &[&str]) -> Result<()> {
+    let all = format!("{}{}", said.stdout, said.stderr);
+    let flat = all.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(said.code == code, "code {}: {all}", said.code);
+    for word in words {
+        ensure!(flat.contains(word), "no `{word}` in\n{all}");
+    }
+    Ok(())
+}
+
+/// What others have in the same cluster, some of it under names like ours.
+fn of_others() -> [Value; 2] {
+    let group = "rbac.authorization.k8s.io";
+    let ships = json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "ships.fleet.example"},
+        "spec": {"group": "fleet.example", "scope": "Namespaced", "names": {"plural": "ships", "kind": "Ship"}, "versions": [{
+            "name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object"}},
+        }]},
+    });
+    let theirs = json!({
+        "apiVersion": format!("{group}/v1"), "kind": "RoleBinding",
+        "metadata": {"namespace": "lsp-paris", "name": "theirs"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": STRANGER}],
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "view"},
+    });
+    [ships, theirs]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v8_who_takes_pimpernel_out_takes_rights_away_first_and_leaves_what_others_have() -> Result<()> {
+    let wish = Wish {
+        args: &SHORT_LEASE,
+        ..Wish::default()
+    };
+    let stage = Stage::set(World::of(wish).await?).await?;
+    for object in of_others() {
+        stage.admin.apply(&object).await?.object()?;
+    }
+    let session = Session::open(&stage, "Impersonation lsp-paris/case", ("Support", MARGUERITE), "").await?;
+    let person = Person::new(&stage.world, STRANGER)?;
+    let purge = |words: &str| person.runs_with(stage.world.plane().admin(), &format!("pimpernel purge {words}"));
+
+    let counted = ["Bindings RoleBinding", "Objects Employee", "pimpernel.yaml"];
+    said(&purge("--dry-run client")?, 0, &counted)?;
+    said(&purge("--yes")?, 1, &["the operator runs, as", "stop it first"])?;
+    ensure!(stage.admin.get("Employee lsp-paris/armand").await?.granted());
+    eventually_may(&stage.world.client(), CHAUVELIN, SKILLS, true).await?;
+    stage.world.kill_operator()?;
+    let unasked = ["nobody can be asked here", "`--yes`"];
+    said(&purge("--operator-namespace pimpernel-system")?, 2, &unasked)?;
+
+    said(&purge("--yes --rights-only")?, 0, &["objects are gone"])?;
+    eventually_may(&stage.world.client(), CHAUVELIN, SKILLS, false).await?;
+    session
+        .until_inside_may("get", "tenants.pimpernel.dev", "lsp-paris", false)
+        .await?;
+    // What somebody else holds is left to them, and nothing is torn down around it.
+    let held = json!({"metadata": {"finalizers": ["fleet.example/hold", "pimpernel.dev/history"]}});
+    stage.admin.merge("Role lsp-paris/team-lead", &held).await?.object()?;
+    let words = [
+        "objects stay",
+        "Role `lsp-paris/team-lead` (waits for fleet.example/hold)",
+    ];
+    said(&purge("--yes")?, 1, &words)?;
+    ensure!(stage.admin.get(GONE[0]).await?.granted(), "a definition went too soon");
+    let free = json!({"metadata": {"finalizers": null}});
+    stage.admin.merge("Role lsp-paris/team-lead", &free).await?;
+
+    said(&purge("--yes")?, 0, &["objects are gone", "what stays: the namespaces"])?;
+    for which in GONE {
+        ensure!(stage.admin.get(which).await?.code == 404, "{which} is there");
+    }
+    for which in KEPT {
+        ensure!(stage.admin.get(which).await?.granted(), "{which} is gone");
+    }
+    said(&purge("--yes")?, 0, &["there is nothing of ours to take away"])
+}
