@@ -188,13 +188,15 @@ fn admission(registrar: Registrar) -> Vec<Rule> {
         Registrar::Operator => {
             let kinds = webhooks.into_iter().chain(policies);
             kinds
-                .map(|kind| Rule::new(group, kind, &["create", "get", "patch"]))
+                .map(|kind| Rule::new(group, kind, &["create", "list", "update", "watch"]))
                 .collect()
         }
-        // To say whom to trust, in what the chart has made.
+        // To say whom to trust in what the chart has made, and what of it is missing.
         Registrar::Chart => {
-            let rules = webhooks.map(|kind| Rule::new(group, kind, &["get", "patch"]).only(configuration::NAME));
-            rules.into()
+            let trust = |kind| Rule::new(group, kind, &["list", "update", "watch"]).only(configuration::NAME);
+            let look = |kind| Rule::new(group, kind, &["list", "watch"]);
+            let trust = webhooks.into_iter().map(trust);
+            trust.chain(policies.into_iter().map(look)).collect()
         }
     }
 }

@@ -4,8 +4,7 @@
 //! declared is open.
 
 use std::{
-    collections::BTreeSet,
-    fmt::Write as _,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::{SocketAddr, TcpListener},
     sync::Arc,
@@ -61,31 +60,47 @@ impl Gate {
 /// Which gates are still shut. Clones see and open the same gates.
 #[derive(Clone)]
 pub struct Readiness {
-    shut: watch::Sender<BTreeSet<Gate>>,
+    /// Each with what is said of it.
+    shut: watch::Sender<BTreeMap<Gate, String>>,
 }
 
 impl Readiness {
     /// These gates count, and all are shut. Others may be opened without effect.
     pub fn of(gates: impl IntoIterator<Item = Gate>) -> Self {
         Self {
-            shut: watch::Sender::new(gates.into_iter().collect()),
+            shut: watch::Sender::new(
+                gates
+                    .into_iter()
+                    .map(|gate| (gate, gate.missing().to_owned()))
+                    .collect(),
+            ),
         }
     }
 
     /// What the gate stands for has happened.
     pub fn open(&self, gate: Gate) {
-        self.shut.send_if_modified(|shut| shut.remove(&gate));
+        self.shut.send_if_modified(|shut| shut.remove(&gate).is_some());
+    }
+
+    /// Why the gate is shut still, if it is.
+    pub fn explain(&self, gate: Gate, why: &str) {
+        self.shut.send_if_modified(|shut| {
+            if let Some(said) = shut.get_mut(&gate) {
+                *said = format!("{}: {why}", gate.missing());
+            }
+            false
+        });
     }
 
     /// The gates that are still shut.
     pub fn missing(&self) -> BTreeSet<Gate> {
-        self.shut.borrow().clone()
+        self.shut.borrow().keys().copied().collect()
     }
 
     /// Returns when every gate is open.
     pub async fn ready(&self) {
         // The sender is `self`, so it cannot be gone.
-        let _ = self.shut.subscribe().wait_for(BTreeSet::is_empty).await;
+        let _ = self.shut.subscribe().wait_for(BTreeMap::is_empty).await;
     }
 }
 
@@ -123,15 +138,10 @@ fn router(readiness: Readiness, registry: Arc<Registry>) -> Router {
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
-    let missing = readiness.missing();
-    if missing.is_empty() {
+    let lines: String = readiness.shut.borrow().values().flat_map(|said| [said, "\n"]).collect();
+    if lines.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
-    let lines = missing.into_iter().fold(String::new(), |mut lines, gate| {
-        // Writing into a String cannot fail.
-        let _ = writeln!(lines, "{}", gate.missing());
-        lines
-    });
     (StatusCode::SERVICE_UNAVAILABLE, lines)
 }
 
@@ -184,8 +194,15 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["caches", "certificate"]
         );
+        readiness.explain(Gate::Certificate, "the Secret is gone");
+        let (_, _, body) = asked(&readiness, "/readyz").await;
+        assert!(
+            body.ends_with("the webhook has no certificate yet: the Secret is gone\n"),
+            "{body}"
+        );
         readiness.clone().open(Gate::Caches);
         readiness.open(Gate::Registration);
+        readiness.explain(Gate::Registration, "it is open");
         assert_eq!(readiness.missing(), BTreeSet::from([Gate::Certificate]));
         assert_eq!(asked(&readiness, "/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
         readiness.open(Gate::Certificate);

@@ -10,8 +10,9 @@ use crate::health::{self, Gate, Readiness};
 use crate::policy::Settings;
 use crate::policy::history::{Employees, Kept};
 use crate::telemetry::{self, LogFormat, Metrics};
+use crate::webhook::registration::Registrar;
 use anyhow::{Context as _, Result, bail};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, PostParams};
 use kube::client::ClientBuilder;
@@ -103,15 +104,6 @@ struct Run {
     /// Which log lines, such as `info,pimpernel=debug`.
     #[arg(long, env = "PIMPERNEL_LOG", default_value = "info")]
     log: String,
-}
-
-/// Who tells the API server of webhook and admission policies.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Registrar {
-    /// This process does.
-    Operator,
-    /// A Helm chart has.
-    Chart,
 }
 
 /// Does what the arguments say, until it is told to stop or a part of it fails.

@@ -63,6 +63,8 @@ mod recorded;
 mod recovery;
 #[path = "cluster/refusals.rs"]
 mod refusals;
+#[path = "cluster/registration.rs"]
+mod registration;
 #[path = "cluster/sessions.rs"]
 mod sessions;
 #[path = "cluster/storm.rs"]

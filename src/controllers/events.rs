@@ -74,15 +74,7 @@ fn failing(condition: &Condition) -> bool {
         && ["ApplyFailed", "NotGrantable", "TooLate"].contains(&condition.reason.as_str())
 }
 
-async fn publish(key: &Key, uid: &str, (type_, reason, note): (EventType, &str, Option<&str>), context: &Context) {
-    let note = note.map(|note| note.chars().take(1000).collect());
-    let event = Event {
-        type_,
-        reason: reason.to_owned(),
-        note,
-        action: "Reconcile".to_owned(),
-        secondary: None,
-    };
+async fn publish(key: &Key, uid: &str, told: (EventType, &str, Option<&str>), context: &Context) {
     let namespace = (!key.name.namespace.is_empty()).then(|| key.name.namespace.to_string());
     let reference = ObjectReference {
         api_version: Some(format!("{GROUP}/{VERSION}")),
@@ -92,7 +84,29 @@ async fn publish(key: &Key, uid: &str, (type_, reason, note): (EventType, &str, 
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     };
-    if let Err(error) = context.recorder.publish(&event, &reference).await {
-        tracing::debug!(object = %key, %error, "an Event could not be written");
+    publish_for(reference, told, context).await;
+}
+
+/// Warns of an object that is not of our kinds. Nothing is told while this process does not lead.
+pub async fn warn(object: ObjectReference, reason: Reason, note: &str, context: &Context) {
+    publish_for(object, (EventType::Warning, reason.as_str(), Some(note)), context).await;
+}
+
+async fn publish_for(
+    object: ObjectReference,
+    (type_, reason, note): (EventType, &str, Option<&str>),
+    context: &Context,
+) {
+    let note = note.map(|note| note.chars().take(1000).collect());
+    let event = Event {
+        type_,
+        reason: reason.to_owned(),
+        note,
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    if let Err(error) = context.recorder.publish(&event, &object).await {
+        let (kind, name) = (object.kind, object.name);
+        tracing::debug!(kind, name, %error, "an Event could not be written");
     }
 }

@@ -1,19 +1,24 @@
 //! Serves the webhook, and keeps its certificate and registration as they should be. What is registered is left to
 //! [`crate::webhook`].
 
-use super::{Parts, Registrar};
+use super::Parts;
 use crate::health::Gate;
 use crate::webhook::certificates::{Certificates, Issued, given};
+use crate::webhook::registration::lookout::{self, Seen};
+use crate::webhook::registration::{self, Registration};
 use crate::webhook::review::{Reviewer, router};
-use crate::webhook::{configuration, registration, tls};
-use anyhow::{Context as _, Result};
+use crate::webhook::tls;
+use anyhow::{Context as _, Result, bail};
+use axum_server::tls_rustls::RustlsConfig;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// How often the webhook's registration is compared with what it should be.
-const REGISTRATION: SignedDuration = SignedDuration::from_secs(30);
-/// How soon it is tried again when it failed.
+mod registering;
+
+/// How often the files of a certificate are looked at: nothing tells of a new one.
+const FILES: SignedDuration = SignedDuration::from_secs(30);
+/// How soon the certificate is looked at again when it could not be read.
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// Where the certificate comes from.
@@ -27,14 +32,24 @@ enum Source {
 impl Parts {
     /// Serves, and keeps what is needed for it, until told to stop.
     pub(super) async fn webhook(self: Arc<Self>, stopped: watch::Receiver<bool>) -> Result<()> {
+        let (seeing, seen) = watch::channel(Seen::default());
+        tokio::select! {
+            served = self.serve(seen, stopped) => served,
+            () = lookout::run(self.client.clone(), self.run.namespace.clone(), seeing) => bail!("the watches ended by themselves"),
+        }
+    }
+
+    async fn serve(&self, seen: watch::Receiver<Seen>, stopped: watch::Receiver<bool>) -> Result<()> {
         let url = self.run.webhook_url.clone().unwrap_or_default();
+        let registration = self.registration(&url)?;
         let source = self.source(&url)?;
-        let now = self
-            .context
-            .clock
-            .now()
-            .context("the time of the API server is not known")?;
-        let mut issued = self.certificate(&source, None, now).await?;
+        if matches!(source, Source::Given(_)) {
+            // Whom to trust depends on who is trusted already.
+            seen.clone().wait_for(Seen::is_complete).await?;
+        }
+        let now = self.now().context("the time of the API server is not known")?;
+        let found = seen.borrow().clone();
+        let issued = self.certificate(&source, None, &found, now).await?;
         let served = tls::config(&issued)?;
         let serving = tls::serve(
             self.run.webhook_listen,
@@ -42,21 +57,60 @@ impl Parts {
             router(self.reviewer()),
             stopped,
         );
-        let keeping = async {
-            self.readiness.open(Gate::Certificate);
-            loop {
-                self.context.metrics.certificate_expiry(issued.expires);
-                let in_place = self.registered(&url, &issued, now).await?;
-                let now = self.context.clock.now().unwrap_or(now);
-                issued = self.certificate(&source, Some((&issued, in_place)), now).await?;
-                tls::reload(&served, &issued)?;
+        tokio::select! {
+            served = serving => Ok(served?),
+            kept = self.keep((&source, &registration), issued, &served, seen) => kept,
+        }
+    }
+
+    /// Keeps certificate and registration, until something fails for good.
+    async fn keep(
+        &self,
+        (source, registration): (&Source, &Registration),
+        mut issued: Issued,
+        served: &RustlsConfig,
+        mut seen: watch::Receiver<Seen>,
+    ) -> Result<()> {
+        self.readiness.open(Gate::Certificate);
+        let mut keeping = registering::Keeping::default();
+        let mut now = self.now().unwrap_or_default();
+        loop {
+            self.context.metrics.certificate_expiry(issued.expires);
+            let found = seen.borrow_and_update().clone();
+            let told = (registration, issued.bundle.as_str());
+            let next = self.registered(told, &found, &mut keeping, now).await;
+            let mut look = issued.look_again;
+            if matches!(source, Source::Given(_)) {
+                look = look.min(now.checked_add(FILES)?);
             }
+            let changed = tokio::select! {
+                changed = seen.changed() => changed.map(|()| true)?,
+                () = self.context.clock.sleep_until(next.min(look)) => false,
+            };
+            now = self.now().unwrap_or(now);
+            let before = (&found, registration::in_place(&found.objects, &issued.bundle));
+            let found = seen.borrow().clone();
+            let trusted = registration::in_place(&found.objects, &issued.bundle);
+            let concerns = changed && (before.1 != trusted || !before.0.has_same_certificate(&found));
+            if concerns || look <= now {
+                issued = self.certificate(source, Some(&issued), &found, now).await?;
+                tls::reload(served, &issued)?;
+            }
+        }
+    }
+
+    fn now(&self) -> Option<Timestamp> {
+        self.context.clock.now()
+    }
+
+    fn registration(&self, url: &str) -> Result<Registration> {
+        let names = registration::Names {
+            operator_user: self.user.clone(),
+            operator_namespace: self.run.namespace.clone(),
+            sessions_namespace: self.run.sessions_namespace.clone(),
         };
-        let kept: Result<()> = tokio::select! {
-            served = serving => return Ok(served?),
-            kept = keeping => kept,
-        };
-        kept
+        let recorded = self.context.witness.employees;
+        Ok(Registration::new(self.run.registered_by, &names, url, recorded)?)
     }
 
     fn source(&self, url: &str) -> Result<Source> {
@@ -68,28 +122,38 @@ impl Parts {
         })
     }
 
-    /// What to present and whom to have trusted, after what was presented before and whether that was seen to be trusted.
-    async fn certificate(&self, source: &Source, before: Option<(&Issued, bool)>, now: Timestamp) -> Result<Issued> {
-        let folder = match source {
-            Source::Kept(keeper) => {
-                let trusted = before.filter(|(_, in_place)| *in_place);
-                let bundle = trusted.map(|(issued, _)| issued.bundle.as_str());
-                return Ok(keeper.keep(now, bundle).await?);
-            }
-            Source::Given(folder) => folder,
-        };
-        let shown = before.map(|(issued, _)| issued);
+    /// What to present and whom to have trusted, after what is shown, and by what is registered.
+    async fn certificate(
+        &self,
+        source: &Source,
+        shown: Option<&Issued>,
+        found: &Seen,
+        now: Timestamp,
+    ) -> Result<Issued> {
         let looked = async {
-            let issued = folder.look(now, shown, &registration::trusted(&self.client).await?)?;
-            // The files may have been read while they were exchanged.
-            tls::config(&issued)?;
-            anyhow::Ok(issued)
+            match source {
+                Source::Kept(keeper) => {
+                    let trusted = |issued: &&Issued| registration::in_place(&found.objects, &issued.bundle);
+                    let bundle = shown.filter(trusted).map(|issued| issued.bundle.as_str());
+                    Ok(keeper.keep(now, bundle).await?)
+                }
+                Source::Given(folder) => {
+                    let issued = folder.look(now, shown, &registration::trusted(&found.objects));
+                    let issued = issued.context("--webhook-certificate")?;
+                    // The files may have been read while they were exchanged.
+                    tls::config(&issued)?;
+                    anyhow::Ok(issued)
+                }
+            }
         };
-        match (looked.await.context("--webhook-certificate"), shown) {
+        match (looked.await, shown) {
             (Err(error), Some(shown)) => {
                 let error = format!("{error:#}");
                 tracing::warn!(error, "the webhook's certificate stays as it was");
-                Ok(shown.clone())
+                Ok(Issued {
+                    look_again: now.checked_add(AGAIN)?,
+                    ..shown.clone()
+                })
             }
             (looked, _) => looked,
         }
@@ -107,47 +171,6 @@ impl Parts {
             witness: self.context.witness.clone(),
             metrics: self.context.metrics.clone(),
         }
-    }
-
-    /// Whether the registration was seen to be as it should be. Returns when it is time to look again: at once after
-    /// something was written.
-    async fn registered(&self, url: &str, issued: &Issued, started: Timestamp) -> Result<bool> {
-        let later = |pause| self.context.clock.now().unwrap_or(started).saturating_add(pause);
-        match self.register(url, &issued.bundle).await {
-            Ok(0) => {
-                self.readiness.open(Gate::Registration);
-                let next = later(REGISTRATION)?;
-                self.context.clock.sleep_until(next.min(issued.look_again)).await;
-                Ok(true)
-            }
-            Ok(_) => Ok(false),
-            Err(error) => {
-                tracing::warn!(%error, "the webhook could not be registered, trying again");
-                self.context.clock.sleep_until(later(AGAIN)?).await;
-                Ok(false)
-            }
-        }
-    }
-
-    /// How much of the registration was not as it should be, and is written.
-    async fn register(&self, url: &str, bundle: &str) -> Result<usize> {
-        if self.run.registered_by == Registrar::Chart {
-            return Ok(registration::trust(&self.client, bundle).await?);
-        }
-        let names = registration::Names {
-            operator_user: self.user.clone(),
-            operator_namespace: self.run.namespace.clone(),
-            sessions_namespace: self.run.sessions_namespace.clone(),
-        };
-        let mut desired = registration::policies(&names)?;
-        let recorded = (self.run.sessions_namespace.as_str(), self.context.witness.employees);
-        for configuration in [
-            configuration::configuration(url, &self.user),
-            configuration::history(url, &self.user, recorded),
-        ] {
-            desired.push(registration::with_bundle(configuration, bundle));
-        }
-        Ok(registration::apply(&self.client, &desired).await?)
     }
 }
 

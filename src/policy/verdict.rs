@@ -194,6 +194,8 @@ reasons! {
     NotReadyYet: Trouble = "V8",
     /// So many changes of the object wait to be put on record that no more are taken.
     HistoryFull: Trouble = "R13",
+    /// A webhook configuration or an admission policy of Pimpernel was changed or deleted.
+    RegistrationChanged: Trouble = "",
 }
 
 impl fmt::Display for Reason {

@@ -120,6 +120,8 @@ struct Series {
     leader: Gauges<i64, std::sync::atomic::AtomicI64>,
     clock_skew: Gauges<f64, AtomicU64>,
     certificate_expiry: Gauges<i64, std::sync::atomic::AtomicI64>,
+    registration_intact: Gauges<i64, std::sync::atomic::AtomicI64>,
+    registration_changes: Counter,
 }
 
 impl Default for Metrics {
@@ -143,6 +145,8 @@ impl Metrics {
             leader: Family::default(),
             clock_skew: Family::default(),
             certificate_expiry: Family::default(),
+            registration_intact: Family::default(),
+            registration_changes: Counter::default(),
         };
         Self {
             registry: Arc::new(series.registered()),
@@ -214,6 +218,19 @@ impl Metrics {
     /// The certificate that the webhook presents expires then.
     pub fn certificate_expiry(&self, at: Timestamp) {
         self.series.certificate_expiry.get_or_create(&[]).set(at.as_second());
+    }
+
+    /// Webhook configurations and admission policies are as this process needs them, or not.
+    pub fn registration_intact(&self, intact: bool) {
+        self.series
+            .registration_intact
+            .get_or_create(&[])
+            .set(i64::from(intact));
+    }
+
+    /// One of them was found to be changed or gone.
+    pub fn registration_changed(&self) {
+        self.series.registration_changes.inc();
     }
 }
 
@@ -300,75 +317,20 @@ impl Series {
             Unit::Seconds,
             self.certificate_expiry.clone(),
         );
+        registry.register(
+            "registration_intact",
+            "1 while the API server has the webhook configurations and admission policies that this process needs, else 0",
+            self.registration_intact.clone(),
+        );
+        registry.register(
+            "registration_changes",
+            "Webhook configurations and admission policies that were found changed or gone",
+            self.registration_changes.clone(),
+        );
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version of this process", build);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn exported(metrics: &Metrics) -> String {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &metrics.registry()).unwrap();
-        text
-    }
-
-    #[test]
-    fn every_series_is_exported_under_its_name() {
-        let metrics = Metrics::new();
-        metrics.reconciled(Kind::Role, Outcome::Done, Duration::from_millis(20));
-        metrics.reviewed(Kind::Employee, Verdict::Refused, Duration::from_micros(300));
-        metrics.open_sessions(3);
-        metrics.session_ended(Reason::Expired, SignedDuration::from_millis(700));
-        metrics.leader(true);
-        metrics.clock_skew(SignedDuration::from_millis(-1500));
-        metrics.certificate_expiry(Timestamp::constant(1_795_420_800, 0));
-        let text = exported(&metrics);
-        for line in [
-            r#"pimpernel_reconciles_total{kind="Role",outcome="done"} 1"#,
-            r#"pimpernel_reconcile_duration_seconds_bucket{le="0.025",kind="Role"} 1"#,
-            r#"pimpernel_webhook_requests_total{kind="Employee",verdict="refused"} 1"#,
-            r#"pimpernel_webhook_duration_seconds_bucket{le="0.001"} 1"#,
-            "pimpernel_open_sessions{} 3",
-            r#"pimpernel_session_endings_total{reason="Expired"} 1"#,
-            r#"pimpernel_session_end_lateness_seconds_bucket{le="0.5"} 0"#,
-            r#"pimpernel_session_end_lateness_seconds_bucket{le="1.0"} 1"#,
-            "pimpernel_leader{} 1",
-            "pimpernel_clock_skew_seconds{} -1.5",
-            "pimpernel_webhook_certificate_expiry_timestamp_seconds{} 1795420800",
-            concat!(
-                r#"pimpernel_build_info{version=""#,
-                env!("CARGO_PKG_VERSION"),
-                r#""} 1"#
-            ),
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
-        }
-    }
-
-    #[test]
-    fn a_gauge_that_was_never_set_is_absent() {
-        let text = exported(&Metrics::new());
-        for name in ["leader", "open_sessions", "clock_skew", "expiry"] {
-            assert!(!text.contains(name), "{name} in:\n{text}");
-        }
-    }
-
-    #[test]
-    fn clones_count_into_the_same_series() {
-        let metrics = Metrics::new();
-        metrics
-            .clone()
-            .reconciled(Kind::Tenant, Outcome::Failed, Duration::ZERO);
-        assert!(exported(&metrics).contains(r#"pimpernel_reconciles_total{kind="Tenant",outcome="failed"} 1"#));
-    }
-
-    #[test]
-    fn a_session_that_ended_before_it_was_due_is_not_late() {
-        let metrics = Metrics::new();
-        metrics.session_ended(Reason::Stopped, SignedDuration::from_secs(-600));
-        assert!(exported(&metrics).contains("pimpernel_session_end_lateness_seconds_sum 0.0"));
-    }
-}
+mod tests;

@@ -1,10 +1,14 @@
-//! Tells the API server what to ask and what to refuse: webhook configurations and admission policies. Where a chart has
-//! done it, tells it only whom to trust.
+//! What the API server is to ask and to refuse: webhook configurations and admission policies; what of it is not as it should
+//! be, and putting that right. Where a chart has made it, whom to trust is put right, and the rest is only said.
 //!
 //! Leaves to others what the webhook configurations say; the policies are the files in `policies/`, which the chart uses
-//! as well. Nothing is written that is there already, so that a restart with nothing changed writes nothing.
+//! as well. What is there is known by a watch ([`lookout`]), so nothing is asked or written that is as it should be.
 
-use futures::future::try_join_all;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::join_all;
 use k8s_openapi::{
     ByteString,
     api::admissionregistration::v1::{
@@ -13,22 +17,24 @@ use k8s_openapi::{
     },
 };
 use kube::{
-    Api, Client, Resource, ResourceExt as _,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    Api, Client,
+    api::{ApiResource, DynamicObject, PostParams},
 };
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use super::configuration::NAME;
+use super::configuration::{self, NAME};
 use super::policies::POLICIES;
+use crate::policy::history::Employees;
+
+mod likeness;
+pub mod lookout;
 
 /// Who owns the fields that are written here.
 pub const FIELD_MANAGER: &str = "pimpernel";
 
-/// Holds a digest of what was applied: a field that is no longer wanted is found by it, since everything that still is
-/// wanted may be there.
-const DIGEST: &str = "pimpernel.dev/applied";
+/// Guards the definitions. A chart leaves it out if definitions are to go with the release.
+const DEFINITIONS: &str = "definitions.pimpernel.dev";
 
 /// Why the API server could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -45,17 +51,21 @@ pub enum Error {
     /// An object is of a kind that is not registered here.
     #[error("an object of kind `{0}` is not for registration")]
     Kind(String),
-    /// An object cannot be read or written.
-    #[error("`{0}` cannot be registered: {1}")]
-    Api(String, #[source] Box<kube::Error>),
-    /// What the chart should have made is not there.
-    #[error(
-        "there is no {0} `{NAME}`, which the chart makes: install or upgrade the chart, or use `--registered-by operator`"
-    )]
-    Missing(String),
-    /// An object, ours or the API server's, is none.
+    /// An object cannot be written.
+    #[error("{0} cannot be registered: {1}")]
+    Api(Id, #[source] Box<kube::Error>),
+    /// An object of ours is none.
     #[error("an object for registration cannot be read: {0}")]
     Object(#[source] serde_json::Error),
+}
+
+/// Who tells the API server of webhook and admission policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Registrar {
+    /// This process does.
+    Operator,
+    /// A Helm chart has.
+    Chart,
 }
 
 /// What the placeholders in the policies stand for.
@@ -67,6 +77,215 @@ pub struct Names {
     pub operator_namespace: String,
     /// The namespace of the sessions.
     pub sessions_namespace: String,
+}
+
+/// A kind of object that is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Of the webhook that notes changes.
+    MutatingWebhookConfiguration,
+    /// Of the webhooks that judge.
+    ValidatingWebhookConfiguration,
+    /// Of what the API server judges by itself.
+    ValidatingAdmissionPolicy,
+    /// That a policy counts.
+    ValidatingAdmissionPolicyBinding,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::MutatingWebhookConfiguration,
+        Self::ValidatingWebhookConfiguration,
+        Self::ValidatingAdmissionPolicy,
+        Self::ValidatingAdmissionPolicyBinding,
+    ];
+
+    fn resource(self) -> ApiResource {
+        match self {
+            Self::MutatingWebhookConfiguration => ApiResource::erase::<MutatingWebhookConfiguration>(&()),
+            Self::ValidatingWebhookConfiguration => ApiResource::erase::<ValidatingWebhookConfiguration>(&()),
+            Self::ValidatingAdmissionPolicy => ApiResource::erase::<ValidatingAdmissionPolicy>(&()),
+            Self::ValidatingAdmissionPolicyBinding => ApiResource::erase::<ValidatingAdmissionPolicyBinding>(&()),
+        }
+    }
+
+    fn is_configuration(self) -> bool {
+        matches!(
+            self,
+            Self::MutatingWebhookConfiguration | Self::ValidatingWebhookConfiguration
+        )
+    }
+
+    /// The field in which everything is that counts.
+    fn content(self) -> &'static str {
+        if self.is_configuration() { "webhooks" } else { "spec" }
+    }
+}
+
+/// Which object is meant.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Id {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} `{}`", self.kind, self.name)
+    }
+}
+
+/// What there is.
+pub type Objects = BTreeMap<Id, Arc<DynamicObject>>;
+
+/// What there should be.
+pub struct Registration {
+    registrar: Registrar,
+    wanted: Vec<(Id, DynamicObject)>,
+}
+
+/// An object that is not as it should be.
+pub struct Amiss {
+    /// Which.
+    pub id: Id,
+    /// Its UID, if it is there.
+    pub uid: Option<String>,
+    /// What is wrong, apart from whom it trusts.
+    pub wrong: Vec<String>,
+    /// As it should be, if that is ours to write.
+    right: Option<DynamicObject>,
+}
+
+impl Registration {
+    /// What is to be registered of a webhook that is reached at `url`. `recorded`: whose changes of employees are noted.
+    pub fn new(registrar: Registrar, names: &Names, url: &str, recorded: Employees) -> Result<Self, Error> {
+        let mut objects = policies(names)?;
+        let (user, sessions) = (names.operator_user.as_str(), names.sessions_namespace.as_str());
+        objects.push(configuration::configuration(url, user));
+        objects.push(configuration::history(url, user, (sessions, recorded)));
+        Self::of(registrar, &objects)
+    }
+
+    fn of(registrar: Registrar, objects: &[Value]) -> Result<Self, Error> {
+        let identified = |object| {
+            let object = DynamicObject::deserialize(object).map_err(Error::Object)?;
+            let name = object.metadata.name.clone().unwrap_or_default();
+            let kind = object
+                .types
+                .as_ref()
+                .map(|types| types.kind.clone())
+                .unwrap_or_default();
+            let known = Kind::ALL.into_iter().find(|known| format!("{known:?}") == kind);
+            let id = Id {
+                kind: known.ok_or(Error::Kind(kind))?,
+                name,
+            };
+            Ok((id, object))
+        };
+        let wanted: Result<_, Error> = objects.iter().map(identified).collect();
+        Ok(Self {
+            registrar,
+            wanted: wanted?,
+        })
+    }
+
+    /// What is not as it should be, where every webhook is to trust these authorities (PEM).
+    pub fn amiss(&self, there: &Objects, bundle: &str) -> Vec<Amiss> {
+        let guarded = there.keys().any(|id| id.name == DEFINITIONS);
+        let due = |id: &Id| self.registrar == Registrar::Operator || guarded || id.name != DEFINITIONS;
+        let due = self.wanted.iter().filter(|(id, _)| due(id));
+        due.filter_map(|(id, wanted)| self.judged(id, wanted, there.get(id).map(AsRef::as_ref), bundle))
+            .collect()
+    }
+
+    fn judged(&self, id: &Id, wanted: &DynamicObject, found: Option<&DynamicObject>, bundle: &str) -> Option<Amiss> {
+        let whole = self.registrar == Registrar::Operator;
+        let content = |object: &DynamicObject| object.data.get(id.kind.content()).cloned().unwrap_or_default();
+        let wrong = match found {
+            None => vec![format!("there is no {id}")],
+            Some(found) if id.kind.is_configuration() => {
+                likeness::webhooks(id, &content(found), &content(wanted), self.registrar)
+            }
+            Some(found) => likeness::spec(id, &content(found), &content(wanted)),
+        };
+        let untrusting = found.is_some_and(|found| id.kind.is_configuration() && !trusts(found, bundle));
+        if wrong.is_empty() && !untrusting {
+            return None;
+        }
+        let mut right = found.filter(|_| whole || untrusting).cloned();
+        if whole {
+            let mut object = right.unwrap_or_else(|| wanted.clone());
+            if let Some(fields) = object.data.as_object_mut() {
+                fields.insert(id.kind.content().to_owned(), content(wanted));
+            }
+            right = Some(object);
+        }
+        let right = right.map(|mut object| {
+            object.types.clone_from(&wanted.types);
+            trusting(object, bundle)
+        });
+        let uid = found.and_then(|found| found.metadata.uid.clone());
+        Some(Amiss {
+            id: id.clone(),
+            uid,
+            wrong,
+            right,
+        })
+    }
+
+    /// Who tells the API server.
+    pub fn registrar(&self) -> Registrar {
+        self.registrar
+    }
+}
+
+impl Amiss {
+    async fn mend(&self, client: &Client) -> Result<(), Error> {
+        let Some(right) = &self.right else {
+            return Ok(());
+        };
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &self.id.kind.resource());
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let written = match right.metadata.resource_version {
+            Some(_) => api.replace(&self.id.name, &params, right).await,
+            None => api.create(&params, right).await,
+        };
+        match written {
+            Ok(_) => tracing::info!(object = %self.id, "registered with the API server"),
+            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {}
+            Err(error) => return Err(Error::Api(self.id.clone(), Box::new(error))),
+        }
+        Ok(())
+    }
+
+    /// Whether there is anything to write for us.
+    pub fn is_ours(&self) -> bool {
+        self.right.is_some()
+    }
+}
+
+/// Writes what is amiss as it should be, if that is for us to write. Whoever has changed it since wins: it is then looked at
+/// again.
+pub async fn mend(client: &Client, amiss: &[Amiss]) -> Result<(), Error> {
+    let mended = join_all(amiss.iter().map(|amiss| amiss.mend(client))).await;
+    mended.into_iter().collect()
+}
+
+/// All that is wrong but for whom to trust, and what to do, as one sentence; nothing if nothing is.
+pub fn sentence(amiss: &[Amiss]) -> Option<String> {
+    let mut wrong = amiss.iter().flat_map(|amiss| &amiss.wrong);
+    let first = wrong.next()?;
+    let more = match wrong.count() {
+        0 => String::new(),
+        count => format!(" (and {count} more)"),
+    };
+    Some(format!("{first}{more}: upgrade chart and operator together"))
 }
 
 /// The policies and their bindings, with the names filled in.
@@ -102,135 +321,47 @@ pub fn policies(names: &Names) -> Result<Vec<Value>, Error> {
     Ok(objects)
 }
 
-/// The webhook configuration, trusting these authorities (PEM) in every webhook.
-pub fn with_bundle(mut configuration: Value, bundle: &str) -> Value {
+/// Whom the API server trusts now, in PEM; nothing if it has not been told of the webhook.
+pub fn trusted(there: &Objects) -> String {
+    let id = Id {
+        kind: Kind::ValidatingWebhookConfiguration,
+        name: NAME.to_owned(),
+    };
+    let found = there.get(&id).map(|found| bundles(found));
+    let first = found.into_iter().flatten().flatten().next();
+    let first = first.and_then(|bundle| ByteString::deserialize(bundle).ok());
+    first.map_or_else(String::new, |bundle| String::from_utf8_lossy(&bundle.0).into_owned())
+}
+
+/// Whether the webhooks of both configurations trust these authorities (PEM), and no other.
+pub fn in_place(there: &Objects, bundle: &str) -> bool {
+    let mut configurations = there.iter().filter(|(id, _)| id.kind.is_configuration());
+    configurations.clone().count() == 2 && configurations.all(|(_, found)| trusts(found, bundle))
+}
+
+fn trusts(configuration: &DynamicObject, bundle: &str) -> bool {
     let encoded = json!(ByteString(bundle.into()));
-    let webhooks = configuration
-        .get_mut("webhooks")
-        .and_then(Value::as_array_mut)
+    bundles(configuration).into_iter().all(|found| found == Some(&encoded))
+}
+
+fn bundles(configuration: &DynamicObject) -> Vec<Option<&Value>> {
+    let listed = configuration.data.get("webhooks").and_then(Value::as_array);
+    listed
         .into_iter()
-        .flatten();
-    for client in webhooks.filter_map(|webhook| webhook.get_mut("clientConfig")?.as_object_mut()) {
+        .flatten()
+        .map(|webhook| webhook.pointer("/clientConfig/caBundle"))
+        .collect()
+}
+
+/// The same, trusting these authorities in every webhook.
+fn trusting(mut configuration: DynamicObject, bundle: &str) -> DynamicObject {
+    let encoded = json!(ByteString(bundle.into()));
+    let listed = configuration.data.get_mut("webhooks").and_then(Value::as_array_mut);
+    let clients = listed.into_iter().flatten();
+    for client in clients.filter_map(|webhook| webhook.get_mut("clientConfig")?.as_object_mut()) {
         client.insert("caBundle".to_owned(), encoded.clone());
     }
     configuration
-}
-
-/// Makes every object as desired; returns how many had to be written. None means that all of them were *seen* in place:
-/// that, and not the mere writing, is what [`super::certificates::Certificates::keep`] wants to know of a bundle.
-pub async fn apply(client: &Client, desired: &[Value]) -> Result<usize, Error> {
-    let written = try_join_all(desired.iter().map(|object| apply_one(client, object))).await?;
-    Ok(written.into_iter().filter(|written| *written).count())
-}
-
-async fn apply_one(client: &Client, desired: &Value) -> Result<bool, Error> {
-    let mut object = DynamicObject::deserialize(desired).map_err(Error::Object)?;
-    let name = object.name_any();
-    let failed = |error| Error::Api(name.clone(), Box::new(error));
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&object)?);
-    object.annotations_mut().insert(DIGEST.to_owned(), digest(desired));
-    if let Some(observed) = api.get_opt(&name).await.map_err(failed)? {
-        let value = |object| serde_json::to_value(object).map_err(Error::Object);
-        if covers(&value(&observed)?, &value(&object)?) {
-            return Ok(false);
-        }
-    }
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(&name, &parameters, &Patch::Apply(&object))
-        .await
-        .map_err(failed)?;
-    let kind = object.types.as_ref().map(|types| types.kind.as_str());
-    tracing::info!(kind, name, "registered with the API server");
-    Ok(true)
-}
-
-/// Whom the API server trusts now, in PEM; nothing if it has not been told of the webhook.
-pub async fn trusted(client: &Client) -> Result<String, Error> {
-    let api: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
-    let found = api.get_opt(NAME).await;
-    let found = found.map_err(|error| Error::Api(NAME.to_owned(), Box::new(error)))?;
-    let webhooks = found.and_then(|found| found.webhooks).unwrap_or_default();
-    let bundle = webhooks.into_iter().find_map(|webhook| webhook.client_config.ca_bundle);
-    let text = bundle.map(|bundle| String::from_utf8_lossy(&bundle.0).into_owned());
-    Ok(text.unwrap_or_default())
-}
-
-/// Makes every webhook of the chart's configurations trust these authorities (PEM), and changes nothing else; returns how
-/// many configurations had to be written. None means, as for [`apply`], that all were seen in place.
-pub async fn trust(client: &Client, bundle: &str) -> Result<usize, Error> {
-    let mutating = trust_one::<MutatingWebhookConfiguration>(client, bundle).await?;
-    let validating = trust_one::<ValidatingWebhookConfiguration>(client, bundle).await?;
-    Ok(usize::from(mutating) + usize::from(validating))
-}
-
-async fn trust_one<K>(client: &Client, bundle: &str) -> Result<bool, Error>
-where
-    K: Resource<DynamicType = ()>,
-{
-    let kind = K::kind(&()).into_owned();
-    let failed = |error| Error::Api(format!("{kind} {NAME}"), Box::new(error));
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<K>(&()));
-    let observed = api.get_opt(NAME).await.map_err(failed)?;
-    let observed = observed.ok_or_else(|| Error::Missing(kind.clone()))?;
-    let encoded = json!(ByteString(bundle.into()));
-    let listed = observed.data.get("webhooks").and_then(Value::as_array);
-    let trusting = |webhook: &Value| json!({"name": webhook["name"], "clientConfig": {"caBundle": encoded}});
-    let desired: Vec<Value> = listed.into_iter().flatten().map(trusting).collect();
-    let found = observed.data.get("webhooks").unwrap_or(&Value::Null);
-    if covers(found, &json!(desired)) {
-        return Ok(false);
-    }
-    let patch = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": kind,
-        "metadata": {"name": NAME},
-        "webhooks": desired,
-    });
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch(NAME, &parameters, &Patch::Apply(&patch))
-        .await
-        .map_err(failed)?;
-    tracing::info!(kind, "the chart's webhook configuration trusts the certificate");
-    Ok(true)
-}
-
-fn resource(object: &DynamicObject) -> Result<ApiResource, Error> {
-    match object
-        .types
-        .as_ref()
-        .map(|types| types.kind.as_str())
-        .unwrap_or_default()
-    {
-        "MutatingWebhookConfiguration" => Ok(ApiResource::erase::<MutatingWebhookConfiguration>(&())),
-        "ValidatingWebhookConfiguration" => Ok(ApiResource::erase::<ValidatingWebhookConfiguration>(&())),
-        "ValidatingAdmissionPolicy" => Ok(ApiResource::erase::<ValidatingAdmissionPolicy>(&())),
-        "ValidatingAdmissionPolicyBinding" => Ok(ApiResource::erase::<ValidatingAdmissionPolicyBinding>(&())),
-        kind => Err(Error::Kind(kind.to_owned())),
-    }
-}
-
-/// The same for the same object, whatever the order in which it was built: the keys of a JSON object are sorted.
-fn digest(object: &Value) -> String {
-    let digest = Sha256::digest(object.to_string());
-    let short = digest
-        .iter()
-        .take(8)
-        .fold(0, |short: u64, byte| short << 8 | u64::from(*byte));
-    format!("{short:016x}")
-}
-
-/// Whether all that is desired is there. What is there besides, such as defaults, does not matter, but lists must be as
-/// long as desired.
-pub fn covers(observed: &Value, desired: &Value) -> bool {
-    match (observed, desired) {
-        (Value::Object(observed), Value::Object(desired)) => desired
-            .iter()
-            .all(|(key, desired)| covers(observed.get(key).unwrap_or(&Value::Null), desired)),
-        (Value::Array(observed), Value::Array(desired)) => {
-            observed.len() == desired.len() && observed.iter().zip(desired).all(|(one, other)| covers(one, other))
-        }
-        (observed, desired) => observed == desired,
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 use crate::common::PATIENCE;
 use crate::common::chart::{Release, rendered, template};
 
+#[path = "chart/registration.rs"]
+mod registration;
 #[path = "chart/settings.rs"]
 mod settings;
 
@@ -38,6 +40,18 @@ fn bundles(release: &Release) -> Result<Vec<String>> {
     Ok(bundles)
 }
 
+/// Plays a walk of `examples/`.
+fn play(release: &Release, walk: &str) -> Result<()> {
+    let walk = Walk::read(&repository().join(format!("examples/{walk}/walk.txt")))?;
+    let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-pimpernel"));
+    let beside: Vec<PathBuf> = plugin.parent().map(Path::to_path_buf).into_iter().collect();
+    let mut said = vec![];
+    let steps = walk.run(release.plane(), &beside, &mut said);
+    let steps = steps.with_context(|| String::from_utf8_lossy(&said).into_owned())?;
+    ensure!(steps > 20, "only {steps} steps were played");
+    Ok(())
+}
+
 fn plays_the_quickstart_and_leaves_the_data(helm: &Path) -> Result<()> {
     let release = Release::install(helm)?;
     let untrusted = bundles(&release)?;
@@ -51,14 +65,7 @@ fn plays_the_quickstart_and_leaves_the_data(helm: &Path) -> Result<()> {
     let all = trusted.len() == untrusted.len() && trusted.len() > 3;
     ensure!(all && !trusted.iter().any(String::is_empty), "not all are trusted");
 
-    let walk = Walk::read(&repository().join("examples/quickstart/walk.txt"))?;
-    let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-pimpernel"));
-    let beside: Vec<PathBuf> = plugin.parent().map(Path::to_path_buf).into_iter().collect();
-    let mut said = vec![];
-    let steps = walk.run(release.plane(), &beside, &mut said);
-    let steps = steps.with_context(|| String::from_utf8_lossy(&said).into_owned())?;
-    ensure!(steps > 20, "only {steps} steps were played");
-
+    play(&release, "quickstart")?;
     release.upgrade("replicas=3")?;
     ensure!(bundles(&release)? == trusted, "the upgrade took the trust away");
     let denied: Vec<String> = operator

@@ -11,18 +11,20 @@ use serde_json::{Value, json};
 use crate::common::cast::{CHAUVELIN, MARGUERITE, Stage};
 use crate::common::rest::{Answer, name_of};
 use crate::common::session::Session;
-use crate::common::{SHORT_LEASE, Wish, World};
+use crate::common::{Wish, World};
 
 const SKILLS: &str = "skills.acd.apps.pimpernel.dev";
 const GUARD: &str = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings/definitions.pimpernel.dev";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+/// Long enough to be kept while the operator stands still for a moment.
+const LEASE: [&str; 3] = ["--lease-duration=9s", "--renew-deadline=7s", "--retry-period=1s"];
 /// Longer than the longest pause between two attempts to watch what is not there.
 const LONG_PATIENCE: Duration = Duration::from_mins(2);
 
 #[tokio::test]
 async fn v8_a_definition_is_not_deleted_by_a_slip_and_takes_all_access_with_it_if_it_is() -> Result<()> {
     let wish = Wish {
-        args: &SHORT_LEASE,
+        args: &LEASE,
         ..Wish::default()
     };
     let stage = Stage::set(World::of(wish).await?).await?;
@@ -132,20 +134,22 @@ async fn put_back(stage: &Stage, guard: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a definition as one who means it, while the operator may put the guard back, and waits until it is gone.
+/// Deletes a definition as one who means it, and waits until it is gone.
 async fn delete(stage: &Stage, kind: &str) -> Result<()> {
     mark(stage, kind).await?;
     is_gone(stage, kind).await
 }
 
+/// While the operator stands still, if it runs: else it puts the guard back at once.
 async fn mark(stage: &Stage, kind: &str) -> Result<()> {
+    let still = stage.world.signal_operator("STOP").is_ok();
     let path = format!("{DEFINITIONS}/{kind}.pimpernel.dev");
     let began = Instant::now();
     loop {
         stage.admin.send("DELETE", GUARD, None).await?;
         let answer = stage.admin.send("DELETE", &path, None).await?;
         if answer.granted() {
-            return Ok(());
+            break;
         }
         ensure!(
             began.elapsed() < LONG_PATIENCE && answer.message().contains("deletes every"),
@@ -155,6 +159,10 @@ async fn mark(stage: &Stage, kind: &str) -> Result<()> {
         // The API server heeds it a moment after a binding is gone.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    if still {
+        stage.world.signal_operator("CONT")?;
+    }
+    Ok(())
 }
 
 async fn is_gone(stage: &Stage, kind: &str) -> Result<()> {

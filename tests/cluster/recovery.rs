@@ -109,10 +109,12 @@ fn essence(binding: &rbac::RoleBinding) -> Value {
     json!([binding.metadata.labels, binding.role_ref, binding.subjects])
 }
 
-/// Does as the administrator what the admission policies refuse, which the operator puts back in place meanwhile.
+/// Does as the administrator what the admission policies refuse, while the operator stands still: else it puts them back at
+/// once.
 fn unguarded<T>(world: &World, act: impl Fn() -> Result<T>) -> Result<T> {
     let policy = "validatingadmissionpolicybinding/derived-objects.pimpernel.dev";
     let mut refusal = String::new();
+    world.signal_operator("STOP")?;
     let done = wait::until("the policy to be out of the way", PATIENCE, || {
         world.kubectl(&["delete", "--ignore-not-found", policy])?;
         match act() {
@@ -124,6 +126,7 @@ fn unguarded<T>(world: &World, act: impl Fn() -> Result<T>) -> Result<T> {
             }
         }
     });
+    world.signal_operator("CONT")?;
     done.context(refusal)
 }
 

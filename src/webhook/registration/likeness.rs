@@ -1,0 +1,119 @@
+//! Whether what is registered says what it should. What the API server fills in does not matter, nor, in what a chart has
+//! made, what there is besides: it may be newer. Whatever narrows what is asked or refused does.
+
+use serde_json::Value;
+
+use super::{Id, Registrar};
+
+/// Fields by which a webhook, a policy or a binding is for less than it is without them.
+const NARROWING: [&str; 8] = [
+    "excludeResourceRules",
+    "matchConditions",
+    "matchResources",
+    "namespaceSelector",
+    "objectSelector",
+    "paramKind",
+    "paramRef",
+    "resourceNames",
+];
+
+/// What is wrong with the webhooks of a configuration, but for whom they trust.
+pub fn webhooks(id: &Id, found: &Value, wanted: &Value, registrar: Registrar) -> Vec<String> {
+    let list = |webhooks: &Value| webhooks.as_array().cloned().unwrap_or_default();
+    let (found, wanted) = (list(found), list(wanted));
+    let same = |one: &Value, other: &Value| one.get("name") == other.get("name");
+    let mut wrong = vec![];
+    for webhook in &wanted {
+        let name = webhook.get("name").and_then(Value::as_str).unwrap_or_default();
+        match found.iter().find(|found| same(found, webhook)) {
+            None => wrong.push(format!("{id} lacks the webhook `{name}`")),
+            Some(found) => {
+                let what = format!("`{name}` in {id}");
+                wrong.extend(fields(&what, &without_client(found), &without_client(webhook)));
+                if address(found, registrar) != address(webhook, registrar) {
+                    wrong.push(format!("{what} leads elsewhere"));
+                }
+            }
+        }
+    }
+    if registrar == Registrar::Operator {
+        let besides = found.iter().filter(|found| !wanted.iter().any(|one| same(one, found)));
+        wrong.extend(besides.map(|webhook| format!("{id} has {} besides", webhook["name"])));
+    }
+    wrong
+}
+
+/// What is wrong with the `spec` of a policy or a binding.
+pub fn spec(id: &Id, found: &Value, wanted: &Value) -> Vec<String> {
+    fields(&id.to_string(), found, wanted)
+}
+
+/// The fields that are not as wanted.
+fn fields(what: &str, found: &Value, wanted: &Value) -> Vec<String> {
+    let entries = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let (found, wanted) = (entries(found), entries(wanted));
+    let other = |(field, wanted): (&String, &Value)| !like(found.get(field).unwrap_or(&Value::Null), wanted);
+    let changed = wanted.iter().filter(|entry| other(*entry)).map(|(field, _)| field);
+    let narrowed = found
+        .iter()
+        .filter(|(field, value)| !wanted.contains_key(*field) && narrows(field, value));
+    changed
+        .chain(narrowed.map(|(field, _)| field))
+        .map(|field| format!("{what} has another `{field}`"))
+        .collect()
+}
+
+/// Whether one is as the other, but for what may be filled in.
+fn like(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => {
+            let narrowed = found
+                .iter()
+                .any(|(key, value)| !wanted.contains_key(key) && narrows(key, value));
+            let found = |key| found.get(key).unwrap_or(&Value::Null);
+            !narrowed && wanted.iter().all(|(key, wanted)| like(found(key), wanted))
+        }
+        (Value::Array(found), Value::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(one, other)| like(one, other))
+        }
+        (found, wanted) => found == wanted,
+    }
+}
+
+fn narrows(field: &str, value: &Value) -> bool {
+    let empty = match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    };
+    match field {
+        "scope" => value != "*",
+        _ => NARROWING.contains(&field) && !empty,
+    }
+}
+
+fn without_client(webhook: &Value) -> Value {
+    let mut webhook = webhook.clone();
+    if let Some(fields) = webhook.as_object_mut() {
+        fields.remove("clientConfig");
+    }
+    webhook
+}
+
+/// Where the webhook is reached. By what Service, or at what host, is for a chart to say: then only the path counts.
+fn address(webhook: &Value, registrar: Registrar) -> Option<&str> {
+    let client = webhook.get("clientConfig")?;
+    let url = client.get("url").and_then(Value::as_str);
+    if registrar == Registrar::Operator {
+        return url;
+    }
+    let path = |url: &'_ str| {
+        url.find("://")
+            .and_then(|at| url.get(at + 3..)?.find('/').map(|slash| at + 3 + slash))
+    };
+    match url {
+        Some(url) => url.get(path(url)?..),
+        None => client.pointer("/service/path")?.as_str(),
+    }
+}
