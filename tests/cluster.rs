@@ -65,6 +65,8 @@ mod recovery;
 mod refusals;
 #[path = "cluster/registration.rs"]
 mod registration;
+#[path = "cluster/replicas.rs"]
+mod replicas;
 #[path = "cluster/sessions.rs"]
 mod sessions;
 #[path = "cluster/storm.rs"]

@@ -19,6 +19,8 @@ use crate::common::chart::{Release, rendered, template};
 mod registration;
 #[path = "chart/settings.rs"]
 mod settings;
+#[path = "chart/upgrade.rs"]
+mod upgrade;
 
 const WEBHOOKS: [&str; 2] = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
 

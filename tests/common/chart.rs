@@ -100,7 +100,11 @@ impl Release {
 /// A control plane in which nothing is, and the right to have it.
 pub fn control_plane() -> Result<(ControlPlane, Turn)> {
     let turn = Turn::wait();
-    Ok((ControlPlane::start(&Options::default())?, turn))
+    let options = Options {
+        audit: true,
+        ..Options::default()
+    };
+    Ok((ControlPlane::start(&options)?, turn))
 }
 
 /// What a Helm makes of the chart without a cluster, object by object.

@@ -13,6 +13,7 @@ pub mod refused;
 pub mod rest;
 mod rights;
 pub mod session;
+pub mod splitter;
 pub mod state;
 mod surroundings;
 mod turn;

@@ -5,10 +5,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
-use pimpernel_launcher::{ControlPlane, OperatorOptions};
+use pimpernel_launcher::{ControlPlane, Operator, OperatorOptions, operator};
 
 use super::proxy::Proxy;
-use super::{Wish, World};
+use super::{PATIENCE, Wish, World};
 
 const CLOCK: &str = "node-clock";
 const PRELOADED: &str = "node-clock.so";
@@ -62,6 +62,19 @@ impl World {
         operator.as_ref().context("the operator does not run")?.signal(name)
     }
 
+    /// Starts another process of the operator that listens there, and waits until it is ready. In the audit log its requests
+    /// have the group `replica:NAME`.
+    pub fn replica(&self, name: &str, port: u16) -> Result<Operator> {
+        let mut options = self.options.clone();
+        let group = format!("replica:{name}");
+        options.kubeconfig = Some(self.plane.user(operator::USER, &[&group])?);
+        options.args.push(format!("--webhook-listen=127.0.0.1:{port}"));
+        options.args.push(format!("--identity={name}"));
+        let started = Operator::start(&self.plane, &options)?;
+        started.wait_ready(PATIENCE)?;
+        Ok(started)
+    }
+
     /// Says that this world needs next to nothing from here on, so that another one can begin beside it.
     pub fn rests(&self) {
         self.turn.end();
@@ -72,7 +85,7 @@ impl World {
         self.kill_operator()?;
         let leases = self.api::<k8s_openapi::api::coordination::v1::Lease>("pimpernel-system");
         leases
-            .delete(pimpernel_launcher::operator::USER, &kube::api::DeleteParams::default())
+            .delete(operator::USER, &kube::api::DeleteParams::default())
             .await?;
         Ok(())
     }

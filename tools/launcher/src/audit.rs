@@ -33,6 +33,8 @@ pub struct Request {
     pub annotations: BTreeMap<String, String>,
     /// Who sent it.
     pub user: String,
+    /// The groups of whoever sent it.
+    pub groups: Vec<String>,
     dry_run: bool,
 }
 
@@ -73,6 +75,8 @@ impl Request {
             annotations: serde_json::from_value(line.get("annotations").cloned().unwrap_or_default())
                 .unwrap_or_default(),
             user: text("/user/username").to_owned(),
+            groups: serde_json::from_value(line.pointer("/user/groups").cloned().unwrap_or_default())
+                .unwrap_or_default(),
             dry_run: text("/requestURI").contains("dryRun="),
         })
     }
@@ -108,6 +112,11 @@ pub fn questions_since(plane: &ControlPlane, start: Place) -> Result<Vec<Request
     let mut requests = since(plane, start)?;
     requests.retain(Request::is_question);
     Ok(requests)
+}
+
+/// All requests that were ever answered.
+pub fn all(plane: &ControlPlane) -> Result<Vec<Request>> {
+    since(plane, Place(0))
 }
 
 /// All requests that were answered since `start`.
