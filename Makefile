@@ -31,6 +31,13 @@ test: ## runs all checks and all tests, the last ones against a real control pla
 	@$(DEBUG)/pimpernel-launcher helms >/dev/null
 	$(CARGO) test --workspace --locked
 
+.PHONY: image
+image: programs ## packs the operator into an image archive, which nodes and tools for registries read
+	$(CARGO) build --release --locked --package pimpernel-image
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} \
+		$(RELEASE)/pimpernel-image --revision "$$(git rev-parse HEAD)" $(IMAGE) $(OPERATOR) $(RELEASE)/pimpernel-operator.tar
+	@echo $(RELEASE)/pimpernel-operator.tar
+
 .PHONY: bench
 bench: programs ## measures what the operator costs; BENCH="--employees 1000" for a quick look
 	$(CARGO) build --release --locked --package pimpernel-bench
