@@ -38,6 +38,11 @@ image: programs ## packs the operator into an image archive, which nodes and too
 		$(RELEASE)/pimpernel-image --revision "$$(git rev-parse HEAD)" $(IMAGE) $(OPERATOR) $(RELEASE)/pimpernel-operator.tar
 	@echo $(RELEASE)/pimpernel-operator.tar
 
+.PHONY: manifest
+manifest: programs ## writes one file with which kubectl installs everything; VALUES="--set replicas=3" as for Helm
+	@$(LAUNCHER) manifest $(VALUES) >$(RELEASE)/install.yaml
+	@echo $(RELEASE)/install.yaml
+
 .PHONY: bench
 bench: programs ## measures what the operator costs; BENCH="--employees 1000" for a quick look
 	$(CARGO) build --release --locked --package pimpernel-bench

@@ -1,5 +1,6 @@
 //! What in the repository is generated from the code: the definitions under `crds/`, the rights of the operator under
-//! `rbac/`, what the chart reads, and the table of reasons under `docs/`. The generator writes these files, a test compares them byte for byte.
+//! `rbac/`, what the chart and Kustomize read, and the table of reasons under `docs/`. The generator writes these files, a
+//! test compares them byte for byte.
 
 use crate::api::{self, PermissionCatalog};
 use crate::policy::catalog::{self, Catalog};
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 pub mod chart;
+pub mod kustomize;
 pub mod rules;
 
 /// The user name, or in a cluster the ServiceAccount, under which the operator runs.
@@ -23,13 +25,14 @@ pub const OPERATOR_NAMESPACE: &str = "pimpernel-system";
 pub const SESSIONS_NAMESPACE: &str = "pimpernel-sessions";
 
 /// The folders in which every file is generated.
-pub const GENERATED: [&str; 6] = [
+pub const GENERATED: [&str; 7] = [
     "crds",
     "rbac",
     "charts/pimpernel/files/crds",
     "charts/pimpernel/files/policies",
     "charts/pimpernel/files/rbac",
     "charts/pimpernel/files/webhooks",
+    kustomize::FOLDER,
 ];
 
 /// What the operator needs besides to remove records.
@@ -84,6 +87,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
     files.insert("rbac/catalog-readers.yaml".to_owned(), readers()?);
     files.insert(RETENTION.to_owned(), retention()?);
     files.extend(chart::files(&files)?);
+    files.extend(kustomize::files(&files)?);
     files.insert("docs/reasons.md".to_owned(), reasons());
     files.insert("docs/rules.md".to_owned(), rules::page());
     Ok(files)

@@ -3,6 +3,8 @@
 //! Leaves to others when a gate opens. A process that answers at all is alive; it is ready when every gate that was
 //! declared is open.
 
+pub mod asked;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,

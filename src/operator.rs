@@ -44,6 +44,14 @@ pub struct Arguments {
 enum Command {
     /// Run the operator until it is told to stop.
     Run(Box<Run>),
+    /// Ask an operator whether it is ready.
+    Ready {
+        /// Where it answers /readyz, as HOST:PORT.
+        address: String,
+        /// How long to ask again while it is not.
+        #[arg(long, default_value = "0s", value_parser = duration)]
+        within: Duration,
+    },
 }
 
 #[derive(clap::Args)]
@@ -108,7 +116,10 @@ struct Run {
 
 /// Does what the arguments say, until it is told to stop or a part of it fails.
 pub async fn main(arguments: Arguments) -> Result<()> {
-    let Command::Run(run) = arguments.command;
+    let run = match arguments.command {
+        Command::Run(run) => run,
+        Command::Ready { address, within } => return health::asked::ready(&address, within),
+    };
     telemetry::init(run.log_format, &run.log)?;
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         bail!("another TLS provider is installed already");

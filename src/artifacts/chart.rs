@@ -1,5 +1,5 @@
-//! What the Helm chart reads from `files/`: copies of the definitions, the policies and the rights, and the webhook
-//! configurations as the operator would write them. Helm packs no file from outside of a chart's folder, and not every tool
+//! The README of the Helm chart, and what the chart reads from `files/`: copies of the definitions, the policies and the
+//! rights, and the webhook configurations as the operator would write them. Helm packs no file from outside of a chart's folder, and not every tool
 //! follows a link that leads there.
 //!
 //! Names that only the installation knows are placeholders, which the templates fill in, as the operator does in policies.
@@ -10,6 +10,8 @@ use super::{Error, RETENTION, Registrar, operator, yaml};
 use crate::policy::history::Employees;
 use crate::webhook::configuration;
 use crate::webhook::policies::POLICIES;
+
+mod values;
 
 /// Where they are.
 pub const FOLDER: &str = "charts/pimpernel/files";
@@ -34,6 +36,7 @@ pub fn files(others: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
         files.insert(format!("{FOLDER}/rbac/history-retention.yaml"), text.clone());
     }
     files.insert(format!("{FOLDER}/rbac/operator.yaml"), operator(Registrar::Chart)?);
+    files.insert("charts/pimpernel/README.md".to_owned(), values::page());
     let recorded = |employees| configuration::history(WEBHOOK, OPERATOR_USER, (SESSIONS_NAMESPACE, employees));
     for (name, configuration) in [
         ("rules", configuration::configuration(WEBHOOK, OPERATOR_USER)),

@@ -11,12 +11,17 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::common::PATIENCE;
 use crate::common::chart::{Release, rendered, template};
 
+#[path = "chart/plain.rs"]
+mod plain;
 #[path = "chart/registration.rs"]
 mod registration;
+#[path = "chart/schemas.rs"]
+mod schemas;
 #[path = "chart/settings.rs"]
 mod settings;
 #[path = "chart/upgrade.rs"]
@@ -54,6 +59,21 @@ fn play(release: &Release, walk: &str) -> Result<()> {
     Ok(())
 }
 
+/// Runs by hand what the pod of `helm test` does: whether it says that the operator which answers there is ready.
+fn tells_ready(helm: &Path, address: &str) -> Result<bool> {
+    let objects = rendered(helm, &[])?;
+    let args = &find(&objects, "Pod", "pimpernel-test")?["spec"]["containers"][0]["args"];
+    let mut args: Vec<String> = Vec::deserialize(args)?;
+    let service = args.pop().context("no address")?;
+    ensure!(service == "pimpernel-webhook.pimpernel-system.svc:8080", "{service}");
+    args.retain(|arg| !arg.starts_with("--within="));
+    let ended = Command::new(env!("CARGO_BIN_EXE_pimpernel-operator"))
+        .args(args)
+        .arg(address)
+        .output()?;
+    Ok(ended.status.success())
+}
+
 fn plays_the_quickstart_and_leaves_the_data(helm: &Path) -> Result<()> {
     let release = Release::install(helm)?;
     let untrusted = bundles(&release)?;
@@ -61,8 +81,11 @@ fn plays_the_quickstart_and_leaves_the_data(helm: &Path) -> Result<()> {
     let policies = ours(&release, "validatingadmissionpolicies")?;
     ensure!(policies.len() == POLICIES.len(), "{policies:?}");
 
+    ensure!(!tells_ready(helm, "127.0.0.1:1")?, "helm test passes where nobody is");
     let operator = release.start_operator()?;
     operator.wait_ready(PATIENCE)?;
+    let there = format!("127.0.0.1:{}", operator.http_port());
+    ensure!(tells_ready(helm, &there)?, "helm test fails");
     let trusted = bundles(&release)?;
     let all = trusted.len() == untrusted.len() && trusted.len() > 3;
     ensure!(all && !trusted.iter().any(String::is_empty), "not all are trusted");

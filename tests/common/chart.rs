@@ -107,7 +107,7 @@ pub fn control_plane() -> Result<(ControlPlane, Turn)> {
     Ok((ControlPlane::start(&options)?, turn))
 }
 
-/// What a Helm makes of the chart without a cluster, object by object.
+/// What a Helm makes of the chart without a cluster, object by object. A value is `KEY=VALUE`, or else a file of values.
 pub fn rendered(helm: &Path, values: &[&str]) -> Result<Vec<Value>> {
     let text = template(helm, values)?;
     let documents = serde_yaml::Deserializer::from_str(&text);
@@ -134,16 +134,22 @@ pub fn template_for(helm: &Path, kubernetes: &str, values: &[&str]) -> Result<St
         kubernetes,
     ];
     command.args(args);
-    for value in values {
-        command.args(["--set", value]);
-    }
+    set(&mut command, values);
     output(command)
 }
 
+fn set(command: &mut Command, values: &[&str]) {
+    for value in values {
+        let how = if value.contains('=') { "--set" } else { "--values" };
+        command.args([how, value]);
+    }
+}
+
 /// What a Helm has to say against the chart, hints included, is an error.
-pub fn lint(helm: &Path) -> Result<()> {
+pub fn lint(helm: &Path, values: &[&str]) -> Result<()> {
     let mut command = Command::new(helm);
     command.args(["lint", "--strict", &chart(), "--kube-version=1.36.0"]);
+    set(&mut command, values);
     output(command).map(drop)
 }
 

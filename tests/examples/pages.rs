@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders of the repository that pages name paths in.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "src/",
     "tests/",
     "tools/",
@@ -15,6 +15,7 @@ const FOLDERS: [&str; 10] = [
     "rbac/",
     "policies/",
     "charts/",
+    "config/",
 ];
 /// Pages at the root name files at the root, too.
 const EXTENSIONS: [&str; 4] = [".md", ".toml", ".rs", ".yaml"];

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::find;
-use crate::common::chart::{NAMESPACE, control_plane, lint, rendered, template, template_for};
+use crate::common::chart::{NAMESPACE, chart, control_plane, lint, rendered, template, template_for};
 
 /// Where the webhook's certificate comes from.
 const CERTIFICATES: [&[&str]; 3] = [
@@ -20,7 +20,8 @@ const CATALOGUES: [&[&str]; 2] = [&[], &["catalog.bring=none", "catalog.rights=f
 /// Whatever else can be switched on and is known to every cluster.
 const ALL: [&str; 1] = ["networkPolicy.create=true"];
 
-fn combinations() -> Vec<Vec<&'static str>> {
+/// Every way in which certificate and catalogues can be chosen.
+pub fn combinations() -> Vec<Vec<&'static str>> {
     let of = |certificate: &[&'static str]| CATALOGUES.map(|catalogue| [certificate, catalogue, &ALL].concat());
     CERTIFICATES.into_iter().flat_map(of).collect()
 }
@@ -37,13 +38,13 @@ fn every_version_of_kubernetes_gets_the_same_and_nothing_older_than_1_33_gets_an
         }
         let refused = template_for(&helm, "1.32.9", &[]).err().context("1.32 is taken")?;
         ensure!(refused.to_string().contains("1.33"), "{refused}");
-        lint(&helm)?;
+        lint(&helm, &[])?;
     }
     Ok(())
 }
 
 /// Applies as if, with fields that do not exist refused.
-fn is_taken(plane: &ControlPlane, objects: &[Value]) -> Result<()> {
+pub fn is_taken(plane: &ControlPlane, objects: &[Value]) -> Result<()> {
     let file = plane.dir().join("rendered.json");
     fs::write(
         &file,
@@ -148,36 +149,103 @@ fn objects_for_prometheus_are_made_where_they_can_be() -> Result<()> {
 }
 
 #[test]
-fn every_alert_has_a_page_and_reads_series_that_exist() -> Result<()> {
-    let root = pimpernel_launcher::repository();
-    let text = fs::read_to_string(root.join("charts/pimpernel/alerts.yaml"))?;
-    let alerts: Value = serde_yaml::from_str(&text)?;
-    let page = fs::read_to_string(root.join("docs/alerts.md"))?;
-    let metrics = fs::read_to_string(root.join("docs/operating.md"))?;
-    let rules = alerts["groups"][0]["rules"].as_array().context("no rules")?;
-    ensure!(rules.len() >= 5, "{alerts}");
-    for rule in rules {
-        let name = rule["alert"].as_str().context("no name")?;
-        ensure!(
-            page.contains(&format!("\n## {name}\n")),
-            "docs/alerts.md has no section {name}"
-        );
-        let runbook = rule["annotations"]["runbook_url"].as_str().context("no page")?;
-        ensure!(
-            runbook.ends_with(&format!("/docs/alerts.md#{}", name.to_lowercase())),
-            "{runbook}"
-        );
-        for field in ["summary", "description"] {
-            ensure!(rule["annotations"][field].is_string(), "{name} has no {field}");
-        }
-        let expression = rule["expr"].as_str().context("no expression")?;
-        let words = expression.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-        let series: Vec<&str> = words.filter(|word| word.starts_with("pimpernel_")).collect();
-        ensure!(!series.is_empty(), "{name} reads nothing");
-        for name in series {
-            let name = name.trim_end_matches("_bucket");
-            ensure!(metrics.contains(&format!("`{name}")), "docs/operating.md has no {name}");
-        }
+fn what_people_choose_in_files_is_taken_by_a_strict_api_server_and_does_what_it_says() -> Result<()> {
+    let helms = assets::helms()?;
+    let (plane, _turn) = control_plane()?;
+    for namespace in [NAMESPACE, "pimpernel-sessions"] {
+        plane.kubectl_output(plane.admin(), &["create", "namespace", namespace])?;
     }
+    let mut seen = 0;
+    for entry in fs::read_dir(format!("{}/ci", chart()))? {
+        let file = entry?.path().to_string_lossy().into_owned();
+        for helm in &helms {
+            lint(helm, &[&file])?;
+        }
+        let mut objects = rendered(&helms[0], &[&file])?;
+        objects.retain(|object| object["apiVersion"] != "cert-manager.io/v1");
+        is_taken(&plane, &objects).with_context(|| file.clone())?;
+        seen += 1;
+    }
+    ensure!(seen == 3, "{seen} files");
+    Ok(())
+}
+
+#[test]
+fn records_are_removed_by_an_operator_that_is_told_to_and_may() -> Result<()> {
+    let helm = &assets::helms()?[0];
+    let name = "pimpernel-operator:history-retention";
+    let may = |values: &[&str]| -> Result<(bool, bool)> {
+        let objects = rendered(helm, values)?;
+        let args =
+            &find(&objects, "Deployment", "pimpernel-operator")?["spec"]["template"]["spec"]["containers"][0]["args"];
+        let told = args.to_string().contains("--history-retention=365d");
+        let role = find(&objects, "ClusterRole", name).ok();
+        let binding = find(&objects, "ClusterRoleBinding", name).ok();
+        ensure!(
+            role.is_some() == binding.is_some(),
+            "a role without a binding, or the other way round"
+        );
+        if let (Some(role), Some(binding)) = (role, binding) {
+            let given = &role["rules"][0];
+            ensure!(
+                given["resources"][0] == "changerecords" && given["verbs"] == serde_json::json!(["delete"]),
+                "{given}"
+            );
+            ensure!(binding["subjects"][0]["kind"] == "ServiceAccount", "{binding}");
+        }
+        Ok((told, role.is_some()))
+    };
+    ensure!(may(&[])? == (false, false), "it may without being told to");
+    ensure!(
+        may(&["history.retention=365d"])? == (true, true),
+        "it is told to, and may not"
+    );
+    ensure!(
+        may(&["history.retention=365d", "rbac.create=false"])? == (true, false),
+        "it gets rights that others give"
+    );
+    for wrong in ["history.retention=12h", "history.retention=0d"] {
+        ensure!(template(helm, &[wrong]).is_err(), "{wrong} is taken");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_request_for_the_webhook_goes_to_the_pod_of_helm_test() -> Result<()> {
+    let helm = &assets::helms()?[0];
+    let objects = rendered(helm, &["networkPolicy.create=true", "imagePullSecrets={images}"])?;
+    let pod = find(&objects, "Pod", "pimpernel-test")?;
+    ensure!(pod["metadata"]["annotations"]["helm.sh/hook"] == "test", "{pod}");
+    let service = &find(&objects, "Service", "pimpernel-webhook")?["spec"]["selector"];
+    let labels = &pod["metadata"]["labels"];
+    let selected = service
+        .as_object()
+        .context("no selector")?
+        .iter()
+        .all(|(key, value)| labels[key] == *value);
+    ensure!(!selected, "{labels}");
+    let policy = find(&objects, "NetworkPolicy", "pimpernel-operator")?;
+    let let_in = &policy["spec"]["ingress"][1]["from"][0]["podSelector"]["matchLabels"];
+    ensure!(let_in == labels, "{policy}");
+    ensure!(
+        find(&rendered(helm, &["test.create=false"])?, "Pod", "pimpernel-test").is_err(),
+        "it is there"
+    );
+    Ok(())
+}
+
+#[test]
+fn grafana_finds_the_dashboard() -> Result<()> {
+    let helm = &assets::helms()?[0];
+    ensure!(
+        find(&rendered(helm, &[])?, "ConfigMap", "pimpernel-dashboard").is_err(),
+        "it is there"
+    );
+    let objects = rendered(helm, &["grafanaDashboard.create=true"])?;
+    let found = find(&objects, "ConfigMap", "pimpernel-dashboard")?;
+    ensure!(found["metadata"]["labels"]["grafana_dashboard"] == "1", "{found}");
+    let text = found["data"]["pimpernel.json"].as_str().context("no dashboard")?;
+    let dashboard: Value = serde_json::from_str(text)?;
+    ensure!(dashboard["uid"] == "pimpernel", "{dashboard}");
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! `tools/controlplane/*/go.mod` and stand nowhere else.
 
 mod build;
+pub mod modules;
 
 use std::env;
 use std::fs;

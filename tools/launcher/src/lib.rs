@@ -15,6 +15,7 @@ pub mod audit;
 pub mod control_plane;
 pub mod http;
 pub mod interrupt;
+pub mod manifest;
 pub mod operator;
 mod pki;
 pub mod port;

@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use pimpernel_launcher::interrupt::{self, Interrupted};
-use pimpernel_launcher::{Assets, assets, repository};
+use pimpernel_launcher::{Assets, assets, manifest, repository};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Runs a real Kubernetes control plane on this machine.
@@ -34,6 +34,12 @@ enum Action {
     Assets,
     /// Builds Helm, in each major version that the chart is tested with, if it is missing, and prints the programs
     Helms,
+    /// Prints one file with which kubectl installs everything
+    Manifest {
+        /// Arguments of Helm, such as `--set replicas=3`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Starts a control plane, walks a script in it and stops it again, for each script
     Demo {
         /// The program of the operator
@@ -76,6 +82,10 @@ fn run(action: Action) -> Result<()> {
         Action::Helms => {
             let lines = assets::helms()?.map(|helm| format!("{}\n", helm.display()));
             write!(stdout(), "{}", lines.concat()).context("cannot write to stdout")
+        }
+        Action::Manifest { arguments } => {
+            let [helm, _] = assets::helms()?;
+            write!(stdout(), "{}", manifest::rendered(&helm, &arguments)?).context("cannot write to stdout")
         }
         Action::Demo { operator, walks } if walks.is_empty() => {
             let both = ["examples/quickstart/walk.txt", "examples/stories/walk.txt"];

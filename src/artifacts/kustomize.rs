@@ -1,0 +1,91 @@
+//! What Kustomize reads from `config/generated/`: definitions, rights, policies and webhook configurations of an operator that
+//! runs in the cluster, under the names that these have where nobody chooses others. They are copies, because Kustomize reads
+//! no file from outside of its folder.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::rbac::v1::Subject;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Error, OPERATOR, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE, chart, user, yaml};
+use crate::policy::history::Employees;
+use crate::webhook::configuration;
+use crate::webhook::policies::POLICIES;
+
+/// Where they are.
+pub const FOLDER: &str = "config/generated";
+
+/// The Service by which the API server reaches the webhook.
+const SERVICE: &str = "pimpernel-webhook";
+
+/// The files, by path. `others` are those of the repository, the chart's among them.
+pub fn files(others: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+    let joined = |folder: &str| {
+        let texts = others
+            .iter()
+            .filter(|(path, _)| path.starts_with(folder) && !path.ends_with("-retention.yaml"));
+        texts.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n")
+    };
+    let subjects = |subject: Subject| yaml(FOLDER, &[[subject]]);
+    let rights = joined(&format!("{}/rbac/", chart::FOLDER)).replace(&subjects(user())?, &subjects(account())?);
+    let policies: Vec<String> = POLICIES
+        .iter()
+        .map(|(_, text)| policy(text))
+        .collect::<Result<_, _>>()?;
+    let recorded = (SESSIONS_NAMESPACE, Employees::Sessions);
+    let webhooks = [
+        configuration::configuration("", &user_of_account()),
+        configuration::history("", &user_of_account(), recorded),
+    ];
+    let files = [
+        ("crds", joined("crds/")),
+        ("policies", policies.join("---\n")),
+        ("rbac", rights),
+        ("webhooks", yaml(FOLDER, &webhooks.map(by_service))?),
+    ];
+    Ok(files.map(|(name, text)| (format!("{FOLDER}/{name}.yaml"), text)).into())
+}
+
+/// A policy and its binding with names filled in, written anew: Kustomize adds lines to text that is folded.
+fn policy(text: &str) -> Result<String, Error> {
+    let text = text
+        .replace("${OPERATOR_USER}", &user_of_account())
+        .replace("${OPERATOR_NAMESPACE}", OPERATOR_NAMESPACE)
+        .replace("${SESSIONS_NAMESPACE}", SESSIONS_NAMESPACE);
+    let documents = serde_yaml::Deserializer::from_str(&text).map(serde_yaml::Value::deserialize);
+    let documents: Result<Vec<_>, _> = documents.collect();
+    yaml(
+        FOLDER,
+        &documents.map_err(|error| Error::Yaml(FOLDER.to_owned(), error))?,
+    )
+}
+
+fn account() -> Subject {
+    Subject {
+        kind: "ServiceAccount".into(),
+        name: OPERATOR.into(),
+        namespace: Some(OPERATOR_NAMESPACE.into()),
+        ..Subject::default()
+    }
+}
+
+fn user_of_account() -> String {
+    format!("system:serviceaccount:{OPERATOR_NAMESPACE}:{OPERATOR}")
+}
+
+/// The same configuration, for a webhook that a Service leads to: of its addresses the path is left.
+fn by_service(mut configuration: Value) -> Value {
+    let webhooks = configuration.get_mut("webhooks").and_then(Value::as_array_mut);
+    for client in webhooks
+        .into_iter()
+        .flatten()
+        .filter_map(|webhook| webhook.get_mut("clientConfig"))
+    {
+        let path = client.get("url").cloned();
+        *client = json!({
+            "service": {"name": SERVICE, "namespace": OPERATOR_NAMESPACE, "path": path, "port": 443},
+        });
+    }
+    configuration
+}
