@@ -278,6 +278,7 @@ async fn a7_i11_nobody_but_the_tenants_own_consent_and_what_they_said_stays() ->
         let answer = caller.create(&consent("x", &request, "Granted", WARDEN)).await?;
         refused("in another's name", &answer, 403, "is not you")?;
     }
+    his_account_consents_for_nobody(&stage, &request).await?;
     let mut elsewhere = request.clone();
     elsewhere["metadata"]["uid"] = json!("another");
     let answer = warden.create(&consent("x", &elsewhere, "Granted", WARDEN)).await?;
@@ -305,6 +306,23 @@ async fn a7_i11_nobody_but_the_tenants_own_consent_and_what_they_said_stays() ->
         .removed("Namespace lsp-paris")
         .await
         .context("it goes with its namespace")
+}
+
+/// The impersonator has a ServiceAccount of the tenant say yes, for itself and in other names.
+async fn his_account_consents_for_nobody(stage: &Stage, request: &Value) -> Result<()> {
+    let name = "system:serviceaccount:lsp-paris:robot";
+    let robot = stage.account("lsp-paris", "robot").await?;
+    entrusted(stage, &[MARGUERITE, DEWHURST, CHAUVELIN, WARDEN, name]).await?;
+    allowed(&robot, "create").await?;
+    for (by, says) in [
+        (name, "has no right to answer for `lsp-paris`"),
+        (MARGUERITE, "is not you"),
+        (WARDEN, "is not you"),
+    ] {
+        let answer = robot.create(&consent("x", request, "Granted", by)).await?;
+        refused(by, &answer, 403, says)?;
+    }
+    Ok(())
 }
 
 /// Without webhook and policies whatever is written is stored. A yes in the name of somebody who may not say it gives nothing

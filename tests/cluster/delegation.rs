@@ -183,25 +183,11 @@ async fn nothing_came_of_it(stage: &Stage, warden: &Caller) -> Result<()> {
 
 /// Somebody who is no employee may hand out nothing, whatever RBAC says.
 async fn an_account_of_the_namespace_hands_out_nothing(stage: &Stage) -> Result<()> {
-    let account =
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"namespace": "lsp-paris", "name": "robot"}});
-    stage.admin.create(&account).await?.object()?;
+    let robot = stage.account("lsp-paris", "robot").await?;
     for kind in ["roles", "employees"] {
         let verbs = ["create", "get", "patch", "update", "delete", "deletecollection"];
         by_hand(stage, "robot", "ServiceAccount", kind, &verbs).await?;
     }
-    let path = "/api/v1/namespaces/lsp-paris/serviceaccounts/robot/token";
-    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-    let granted = stage
-        .admin
-        .send("POST", path, Some(("application/json", &request)))
-        .await?
-        .object()?;
-    let token = granted
-        .pointer("/status/token")
-        .and_then(Value::as_str)
-        .context("a token")?;
-    let robot = Caller::bearer(stage.world.plane(), token).await?;
     until_may(&robot, "create", "roles.pimpernel.dev").await?;
     until_may(&robot, "create", "employees.pimpernel.dev").await?;
     let says = "which `system:serviceaccount:lsp-paris:robot` does not have";

@@ -147,21 +147,22 @@ async fn a9_i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_resta
     let end = format!("notAfter: {}", ahead(20, &stage).await?);
     let session = Session::open(&stage, CASE, ("Support", MARGUERITE), &end).await?;
     session.stop(stage.caller(MARGUERITE)).await?.object()?;
-    session.ended(&stage, "Stopped").await?;
+    let over = session.ended(&stage, "Stopped").await?;
     end_of(&session, &stage).await?;
     for restarted in [false, true] {
         if restarted {
             stage.world.stop_operator()?;
         }
-        let nothing = json!({"status": null});
-        stage
-            .admin
-            .merge("Impersonation/status lsp-paris/case", &nothing)
-            .await?
-            .object()?;
+        let later = json!({"status": {"endTime": ahead(60, &stage).await?, "endReason": null}});
+        for forged in [json!({"status": null}), later] {
+            let status = "Impersonation/status lsp-paris/case";
+            stage.admin.merge(status, &forged).await?.object()?;
+        }
         if restarted {
             stage.world.start_operator()?;
         }
+        let true_end = |case: Option<&Value>| (case?["status"]["endTime"] == over["status"]["endTime"]).then_some(());
+        stage.admin.await_object(CASE, true_end).await?;
         let over = session.ended(&stage, "Stopped").await?;
         no_account(&over, &stage).await?;
     }

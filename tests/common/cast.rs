@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rest::{Caller, name_of, object, told};
 use super::{PATIENCE, World};
@@ -96,6 +96,19 @@ impl Stage {
     /// One of the people, or the administrator.
     pub fn caller(&self, name: &str) -> &Caller {
         self.people.get(name).unwrap_or(&self.admin)
+    }
+
+    /// A new ServiceAccount of a namespace, by a token of its own.
+    pub async fn account(&self, namespace: &str, name: &str) -> Result<Caller> {
+        let metadata = json!({"namespace": namespace, "name": name});
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata});
+        self.admin.create(&account).await?.object()?;
+        let path = format!("/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token");
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let answer = self.admin.send("POST", &path, Some(("application/json", &request)));
+        let token = answer.await?.object()?;
+        let token = token.pointer("/status/token").and_then(Value::as_str);
+        Caller::bearer(self.world.plane(), token.context("a token")?).await
     }
 
     /// Waits until an object is Ready, and gives it.
