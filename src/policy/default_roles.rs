@@ -89,7 +89,7 @@ pub fn due(name: &Name, entry: &Entry<Tenant>, directory: &Directory) -> Option<
                 None => roles.push(OutOfTheBox {
                     application: (*application).into(),
                     there: directory.role(&name).is_some(),
-                    awaited: directory.holders(&name).next().is_some(),
+                    awaited: directory.holders(&name).count() > 0,
                     spec,
                     name,
                 }),
