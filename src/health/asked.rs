@@ -66,7 +66,7 @@ mod tests {
         let open = "HTTP/1.1 200 OK\r\n\r\nok\n";
         let error = format!("{:#}", ready(&answering(&[shut]), Duration::ZERO).unwrap_err());
         assert!(error.contains("it is not: caches: not complete"), "{error}");
-        ready(&answering(&[shut, open]), Duration::from_secs(60)).unwrap();
+        ready(&answering(&[shut, open]), Duration::from_mins(1)).unwrap();
         ready(&answering(&[open]), Duration::ZERO).unwrap();
     }
 

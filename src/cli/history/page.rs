@@ -117,7 +117,9 @@ pub fn table(records: &[ChangeRecord], columns: &[Column], wide: bool) -> Table 
             .collect();
         if !wide {
             table.row(&first.iter().map(String::as_str).collect::<Vec<_>>());
-            changes.iter().for_each(|change| table.beneath(change));
+            for change in &changes {
+                table.beneath(change);
+            }
             continue;
         }
         if changes.is_empty() {
