@@ -162,19 +162,19 @@ fn everywhere(registrar: Registrar) -> Vec<Rule> {
         "impersonations",
         &["create", "get", "list", "patch", "update", "watch"],
     )];
-    rules.extend(kinds.map(|kind| Rule::new(api::GROUP, kind, &read)));
-    rules.push(Rule::new(
-        api::GROUP,
-        "changerecords",
-        &["create", "get", "list", "watch"],
-    ));
+    // A consent and a record are known by the watch alone.
+    rules.extend(kinds.map(|kind| match kind {
+        "impersonationconsents" => Rule::new(api::GROUP, kind, &["list", "watch"]),
+        _ => Rule::new(api::GROUP, kind, &read),
+    }));
+    rules.push(Rule::new(api::GROUP, "changerecords", &["create", "list", "watch"]));
     rules.extend(kinds.map(|kind| Rule::new(api::GROUP, &format!("{kind}/status"), &["patch"])));
     rules.push(Rule::new(api::GROUP, "roles", &["create", "patch"]));
     rules.extend(["tenants", "employees"].map(|kind| Rule::new(api::GROUP, kind, &["patch"])));
     let named = |rule: Rule, (name, _): &(&str, &str)| rule.only(name);
     let catalogs = Rule::new(api::GROUP, "permissioncatalogs", &["create", "patch"]);
     rules.push(CATALOGS.iter().fold(catalogs, named));
-    let write = ["create", "delete", "get", "list", "patch", "watch"];
+    let write = ["create", "delete", "list", "patch", "watch"];
     rules.extend(["roles", "rolebindings"].map(|kind| Rule::new("rbac.authorization.k8s.io", kind, &write)));
     rules.push(Rule::new("events.k8s.io", "events", &["create", "patch"]));
     let definitions = |rule: Rule, kind: &&str| rule.only(&format!("{kind}.{}", api::GROUP));
@@ -207,9 +207,10 @@ fn admission(registrar: Registrar) -> Vec<Rule> {
 
 fn operator(registrar: Registrar) -> Result<String, Error> {
     let path = "rbac/operator.yaml";
-    let write = ["create", "delete", "get", "list", "patch", "watch"];
+    let write = ["create", "delete", "list", "patch", "watch"];
     let sessions = [
-        Rule::new("", "secrets", &write),
+        // One of them to be read by whoever a session is for.
+        Rule::new("", "secrets", &["create", "delete", "get", "list", "patch", "watch"]),
         Rule::new("", "serviceaccounts", &write),
         Rule::new("", "serviceaccounts/token", &["create"]),
     ];

@@ -1,6 +1,5 @@
 //! The series: all are documented, and whatever reads series reads some that exist.
 
-
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pimpernel::policy::{Kind, Reason};

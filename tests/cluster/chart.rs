@@ -20,6 +20,8 @@ use crate::common::chart::{Release, rendered, template};
 mod plain;
 #[path = "chart/registration.rs"]
 mod registration;
+#[path = "chart/rights.rs"]
+mod rights;
 #[path = "chart/schemas.rs"]
 mod schemas;
 #[path = "chart/settings.rs"]
