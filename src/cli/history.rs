@@ -187,7 +187,6 @@ impl History {
             (self.scope.all_namespaces, Column::Tenant),
             (wide && subject, Column::Kind),
             (wide && subject, Column::Name),
-            (!wide && subject, Column::Object),
             (wide, Column::Uid),
             (life, Column::Life),
             (wide, Column::Generation),
@@ -206,7 +205,7 @@ impl History {
     fn write(&self, list: &ObjectList<ChangeRecord>) -> Result<()> {
         match self.output {
             Shape::Of(form) => output::objects(form, list, |records, wide| {
-                page::table(records, &self.columns(records, wide), wide)
+                page::table(records, &self.columns(records, wide), (wide, self.name.is_none()))
             }),
             Shape::Csv => Ok(page::csv(&list.items, anstream::stdout().lock())?),
         }

@@ -22,8 +22,6 @@ pub enum Column {
     Kind,
     /// Its name.
     Name,
-    /// Its kind and its name.
-    Object,
     /// Which of the objects that had that name, one after the other.
     Uid,
     /// So much of that as tells two of them apart.
@@ -49,7 +47,6 @@ impl Column {
             Self::Tenant => "TENANT",
             Self::Kind => "KIND",
             Self::Name => "NAME",
-            Self::Object => "OBJECT",
             Self::Uid | Self::Life => "UID",
             Self::Generation => "GENERATION",
             Self::Session => "SESSION",
@@ -66,7 +63,6 @@ impl Column {
             Self::Tenant => record.namespace().unwrap_or_default(),
             Self::Kind => spec.subject.kind.clone(),
             Self::Name => spec.subject.name.clone(),
-            Self::Object => format!("{}/{}", spec.subject.kind.to_lowercase(), spec.subject.name),
             Self::Uid => spec.subject.uid.clone(),
             Self::Life => spec.subject.uid.chars().take(LIFE).collect(),
             Self::Generation => generation(record),
@@ -99,8 +95,9 @@ pub fn says(record: &ChangeRecord, text: &str) -> bool {
     all.any(|value| value.to_lowercase().contains(text))
 }
 
-/// Records as a table, with a line for each change beneath each of them; if it is to be wide, in a column beside it.
-pub fn table(records: &[ChangeRecord], columns: &[Column], wide: bool) -> Table {
+/// Records as a table, with a line for each change beneath each of them, and before those, if `subject`, of what; if it is to
+/// be wide, with the change in a column of its own.
+pub fn table(records: &[ChangeRecord], columns: &[Column], (wide, subject): (bool, bool)) -> Table {
     let headings = columns
         .iter()
         .map(|column| column.heading())
@@ -117,7 +114,12 @@ pub fn table(records: &[ChangeRecord], columns: &[Column], wide: bool) -> Table 
             .collect();
         if !wide {
             table.row(&first.iter().map(String::as_str).collect::<Vec<_>>());
-            for change in &changes {
+            let of = format!(
+                "{}/{}",
+                record.spec.subject.kind.to_lowercase(),
+                record.spec.subject.name
+            );
+            for change in subject.then_some(of).iter().chain(&changes) {
                 table.beneath(change);
             }
             continue;

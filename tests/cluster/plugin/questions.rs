@@ -105,7 +105,7 @@ fn questions(armand: &Person<'_>) -> Result<()> {
         ensure!(near.stdout.is_empty(), "{words}: {}", near.stdout);
     }
     said(
-        &elsewhere("tenants --child-of lsp-paris")?,
+        &elsewhere("tenants --child-of paris-nord")?,
         0,
         &["there are no such tenants"],
     )?;
