@@ -25,6 +25,8 @@ fn exported() -> Result<BTreeMap<String, String>> {
     metrics.session_ended(Reason::Expired, SignedDuration::ZERO);
     metrics.leader(true);
     metrics.clock_skew(SignedDuration::ZERO);
+    metrics.registration_intact(true);
+    metrics.registration_changed();
     metrics.certificate_expiry(Timestamp::UNIX_EPOCH);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &metrics.registry())?;
