@@ -7,6 +7,7 @@ use crate::policy::catalog::{self, Catalog};
 use crate::policy::children::Rule;
 use crate::policy::verdict::{Class, Reason};
 use crate::webhook::configuration;
+use crate::webhook::policies::POLICIES;
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
@@ -23,6 +24,14 @@ pub const OPERATOR: &str = "pimpernel-operator";
 pub const OPERATOR_NAMESPACE: &str = "pimpernel-system";
 /// The namespace of the sessions' accounts.
 pub const SESSIONS_NAMESPACE: &str = "pimpernel-sessions";
+
+/// The name of the webhook configurations.
+pub const WEBHOOKS: &str = configuration::NAME;
+
+/// The names of the admission policies, each also that of its binding.
+pub fn policies() -> impl Iterator<Item = String> {
+    POLICIES.iter().map(|(policy, _)| format!("{policy}.{}", api::GROUP))
+}
 
 /// The folders in which every file is generated.
 pub const GENERATED: [&str; 7] = [

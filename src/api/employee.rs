@@ -113,12 +113,12 @@ pub struct EmployeeStatus {
     /// How many actions the employee may do now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub net_permissions: Option<i64>,
-    /// What was last sent to the Digital Experience portal.
+    /// What was last sent to the Digital Experience portal: nothing yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digital_experience: Option<DigitalExperienceSync>,
 }
 
-/// What was last sent to the Digital Experience portal.
+/// What was last sent to the Digital Experience portal: nothing yet.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct DigitalExperienceSync {

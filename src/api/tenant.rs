@@ -97,7 +97,7 @@ pub struct TenantSpec {
     /// Set on a trial: from `expiresAt` on the tenant acts as Inactive. Absent: no trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
-    /// The Digital Experience portal that primary roles are synchronised to. Absent: none.
+    /// The Digital Experience portal of the tenant. It is kept, and nothing is sent there yet. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digital_experience: Option<DigitalExperience>,
     /// Who may enter the tenant by impersonation, and how long. Absent: both modes, 8h at most, no consent needed.

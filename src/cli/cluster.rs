@@ -277,6 +277,10 @@ impl Cluster {
         if fine {
             return Ok((serde_json::from_slice(&body)?, warnings));
         }
+        if body.trim_ascii() == NO_SUCH_PATH.as_bytes() {
+            let status = Status::failure(NO_SUCH_PATH, "NotFound").with_code(404);
+            return Err(Error::Api(Box::new(status)).into());
+        }
         let status: Status = serde_json::from_slice(&body).context("the cluster's answer cannot be read")?;
         Err(Error::Api(Box::new(status)).into())
     }
@@ -315,9 +319,15 @@ pub fn refusal(error: &anyhow::Error) -> Option<&Status> {
     }
 }
 
+/// What the API server says of a path that leads to nothing, such as that of a kind that it does not know.
+const NO_SUCH_PATH: &str = "404 page not found";
+
 /// What a refusal says, without who in the cluster said it.
 pub fn said(status: &Status) -> &str {
-    let message = status.message.as_str();
+    let message = status.message.trim();
+    if message == NO_SUCH_PATH {
+        return "Pimpernel is not installed in this cluster: install it, or name another one with `--context`";
+    }
     let mut ends = ["denied the request: ", "denied request: "].iter();
     let rest = ends.find_map(|end| Some(message.split_once(end)?.1));
     rest.unwrap_or(message)

@@ -1,29 +1,27 @@
-//! `purge`: takes Pimpernel out of a cluster. Rights go first, then the objects, then their definitions; so whatever it is
-//! broken off at, nobody is left with more than before, and doing it again goes on from there. It needs no operator, and is
-//! refused while one runs, which would put back what goes.
+//! `purge`: takes Pimpernel out of a cluster. Rights go first, then what holds the rules, then the objects, then their
+//! definitions; so whatever it is broken off at, nobody is left with more than before, and doing it again goes on from there.
+//! As long as anybody has a right that follows from our objects, they stay guarded: what somebody wrote into them meanwhile
+//! would count when an operator is started again. It needs no operator, and is refused while one runs, which would put back
+//! what goes.
 
 mod found;
 mod removal;
+mod running;
 
 use super::cluster::{Access, Cluster};
 use super::output::{self, BAD, Format, Table};
 use super::{Outcome, complain, tell};
-use crate::artifacts::{OPERATOR, OPERATOR_NAMESPACE};
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::ValueEnum;
 use found::{Found, Part, SORTS};
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::Api;
+use running::{Leases, Running};
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
 
 /// What is typed to go on.
 const WORD: &str = "purge";
-/// How long a Lease lasts that does not say it.
-const LEASE: u64 = 15;
-/// How often a Lease is looked at.
-const LOOK: Duration = Duration::from_millis(500);
+/// What stays.
+const STAYS: &str = "what stays: the namespaces, and in the operator's its Secrets; what `helm uninstall` or `kubectl delete -f rbac/` takes away; and without the chart, the ClusterRoles `pimpernel-reader` and `pimpernel-operator:history-retention`";
 
 /// Take Pimpernel out of the cluster: the rights that follow from our objects, then the objects, then their definitions.
 ///
@@ -41,9 +39,6 @@ pub struct Purge {
     /// on from them.
     #[arg(long)]
     rights_only: bool,
-    /// The namespace of the operator, whose Lease says whether it runs.
-    #[arg(long, value_name = "NAMESPACE", default_value = OPERATOR_NAMESPACE)]
-    operator_namespace: String,
     #[command(flatten)]
     access: Access,
     /// The form in which it is said what goes.
@@ -86,25 +81,37 @@ impl Purge {
             return Ok(Outcome::Fine);
         }
         self.warn();
+        let leases = Leases::of(&cluster).await?;
+        if let Some(running) = leases.renewed_in_time().await? {
+            if self.dry_run.is_some() {
+                tell(runs(&running));
+                return Ok(Outcome::Fine);
+            }
+            complain(&anyhow!(runs(&running)));
+            return Ok(Outcome::Refused);
+        }
         if self.dry_run.is_some() {
             return Ok(Outcome::Fine);
-        }
-        if let Some(holder) = runs(&cluster, &self.operator_namespace).await? {
-            complain(&anyhow!(
-                "the operator runs, as `{holder}`, and would put back what goes: stop it first, such as by `helm uninstall pimpernel -n {}`",
-                self.operator_namespace
-            ));
-            return Ok(Outcome::Refused);
         }
         if !self.agreed()? {
             tell("nothing was done");
             return Ok(Outcome::Refused);
         }
+        self.remove(&cluster, &leases).await
+    }
+
+    /// Removes it, step by step.
+    async fn remove(&self, cluster: &Cluster, leases: &Leases<'_>) -> Result<Outcome> {
         let mut gone = 0;
-        for part in Part::ALL {
-            let sorts = SORTS.iter().filter(|sort| sort.part == part);
-            let sorts: Vec<_> = sorts.filter(|_| !self.rights_only || part.is_of_rights()).collect();
-            let told = removal::until_gone(&cluster, &sorts).await?;
+        let parts = Part::ALL.into_iter();
+        for part in parts.filter(|part| !self.rights_only || part.is_of_rights()) {
+            // It may have been started while somebody was asked, or since.
+            if let Some(running) = leases.renewed().await? {
+                complain(&anyhow!("{}; {gone} objects are gone", runs(&running)));
+                return Ok(Outcome::Refused);
+            }
+            let sorts: Vec<_> = SORTS.iter().filter(|sort| sort.part == part).collect();
+            let told = removal::until_gone(cluster, &sorts).await?;
             gone += told.gone;
             if let Some(left) = told.left {
                 // What comes next would take away more than what this was to take away first.
@@ -115,9 +122,7 @@ impl Purge {
             }
         }
         tell(format_args!("{gone} objects are gone"));
-        tell(
-            "what stays: the namespaces, and in the operator's its Secrets; what `helm uninstall` or `kubectl delete -f rbac/` takes away",
-        );
+        tell(STAYS);
         Ok(Outcome::Fine)
     }
 
@@ -181,28 +186,8 @@ fn table(lines: &Vec<Line>) -> Table {
     table
 }
 
-/// Who holds the operator's Lease, if it is renewed while one looks: by no clock of this machine.
-async fn runs(cluster: &Cluster, namespace: &str) -> Result<Option<String>> {
-    let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), namespace);
-    let mut first = None;
-    let mut passed = Duration::ZERO;
-    loop {
-        let lease = leases
-            .get_opt(OPERATOR)
-            .await
-            .context("whether the operator runs cannot be told")?;
-        let spec = lease.and_then(|lease| lease.spec).unwrap_or_default();
-        let Some(holder) = spec.holder_identity.filter(|holder| !holder.is_empty()) else {
-            return Ok(None);
-        };
-        let lasts = spec.lease_duration_seconds.and_then(|lasts| u64::try_from(lasts).ok());
-        if first.get_or_insert(spec.renew_time.clone()) != &spec.renew_time {
-            return Ok(Some(holder));
-        }
-        if passed > Duration::from_secs(lasts.unwrap_or(LEASE)) {
-            return Ok(None);
-        }
-        tokio::time::sleep(LOOK).await;
-        passed += LOOK;
-    }
+fn runs(Running { holder, namespace }: &Running) -> String {
+    format!(
+        "the operator runs, as `{holder}` in namespace `{namespace}`, and would put back what goes: stop it first, such as by `helm uninstall pimpernel -n {namespace}`"
+    )
 }

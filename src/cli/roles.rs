@@ -8,7 +8,7 @@ use super::write::Writing;
 use super::{Outcome, tell};
 use crate::api::{Employee, EmployeeState, LifecycleState, Role};
 use crate::policy::name::Folded;
-use crate::policy::{default_roles, employee, role};
+use crate::policy::{access, default_roles, employee, role};
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Subcommand, ValueEnum};
 use kube::ResourceExt as _;
@@ -279,10 +279,21 @@ impl Copy {
 
 async fn stored(cluster: &Cluster, name: &str) -> Result<Role> {
     let roles: Api<Role> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    roles
-        .get(name)
-        .await
-        .with_context(|| format!("role `{name}` cannot be read"))
+    let found = roles.get_opt(name).await;
+    let found = found.with_context(|| format!("role `{name}` cannot be read"))?;
+    if let Some(role) = found {
+        return Ok(role);
+    }
+    cluster.there_is(&cluster.namespace).await?;
+    let all = roles.list_metadata(&ListParams::default()).await;
+    let all: Vec<String> = all.iter().flatten().map(kube::ResourceExt::name_any).collect();
+    let tenant = &cluster.namespace;
+    Err(match access::nearest(name, all.iter().map(String::as_str)) {
+        Some(nearest) => anyhow!("tenant `{tenant}` has no role `{name}`: did you mean `{nearest}`?"),
+        None => anyhow!(
+            "tenant `{tenant}` has no role `{name}`: name one of those that `kubectl pimpernel roles list -n {tenant}` lists"
+        ),
+    })
 }
 
 impl Reset {

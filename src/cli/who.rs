@@ -142,6 +142,9 @@ impl WhyNot {
     pub async fn run(self) -> Result<Outcome> {
         let action = self.deed.action()?;
         let known = self.question.known(Breadth::Tenant).await?;
+        if let Err(unknown) = access::known(&action, &known.directory) {
+            bail!(unknown);
+        }
         let verdict = explain::why_not(&self.person, &action, &known.namespace, &known.directory, known.now);
         let answer = Answer {
             allowed: !verdict.because.is_empty(),

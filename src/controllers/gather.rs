@@ -102,6 +102,8 @@ struct Gather {
     known: BTreeMap<Source, BTreeSet<Name>>,
     listing: BTreeMap<Source, BTreeSet<Name>>,
     complete: BTreeSet<Source>,
+    /// The sessions of the accounts that the watch has shown, by UID.
+    accounts: BTreeMap<Name, (Arc<str>, Key)>,
     /// The names of roles that wait to be put on record.
     waiting: BTreeMap<Name, BTreeSet<Name>>,
 }
@@ -114,6 +116,7 @@ impl Gather {
             known: BTreeMap::new(),
             listing: BTreeMap::new(),
             complete: BTreeSet::new(),
+            accounts: BTreeMap::new(),
             waiting: BTreeMap::new(),
         }
     }
@@ -171,6 +174,8 @@ impl Gather {
             Fact::Derived { child, version } => {
                 if let Some((uid, account)) = account(&child) {
                     let session = Key::new(Kind::Impersonation, account.session.clone());
+                    let shown = (uid.clone(), session.clone());
+                    self.accounts.insert(child.id.name.clone(), shown);
                     self.fold(Change::Account(uid, Some(account)), &session, woken);
                 }
                 woken.changed.extend(context.observed.child(version, child));
@@ -201,14 +206,14 @@ impl Gather {
                     kind,
                     name: name.clone(),
                 };
-                let Some(child) = context.observed.gone(&id, version) else {
-                    return;
-                };
-                if let Some((uid, account)) = account(&child) {
-                    let session = Key::new(Kind::Impersonation, account.session);
+                let child = context.observed.gone(&id, version);
+                // What we removed ourselves is gone from there already; what is there was made again.
+                let again = child.is_none() && context.observed.has(&id);
+                let account = (kind == ChildKind::ServiceAccount && !again).then(|| self.accounts.remove(name));
+                if let Some((uid, session)) = account.flatten() {
                     self.fold(Change::Account(uid, None), &session, woken);
                 }
-                woken.changed.insert(child.owner);
+                woken.changed.extend(child.map(|child| child.owner));
             }
         }
     }

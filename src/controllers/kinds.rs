@@ -297,10 +297,13 @@ status!(api::RoleStatus {
 });
 status!(api::ImpersonationStatus {
     fn keep(&mut self, previous: &Self) {
-        if previous.end_time.is_some() {
-            self.end_time.clone_from(&previous.end_time);
-            self.end_reason.clone_from(&previous.end_reason);
+        if let Some(told) = &previous.end_time {
             self.expiration_time.clone_from(&previous.expiration_time);
+            // What is on record comes before what somebody may have put there later.
+            if self.end_time.as_ref().is_none_or(|end| told.0 < end.0) {
+                self.end_time.clone_from(&previous.end_time);
+                self.end_reason.clone_from(&previous.end_reason);
+            }
         }
         if self.end_time.is_some() {
             self.start_time.clone_from(&previous.start_time);

@@ -66,6 +66,11 @@ impl Observed {
         Some(child)
     }
 
+    /// Whether a derived object exists.
+    pub fn has(&self, id: &ChildId) -> bool {
+        self.inner().children.contains_key(id)
+    }
+
     /// What exists in the name of `owner`.
     pub fn of(&self, owner: &Key) -> Observations {
         let inner = self.inner();

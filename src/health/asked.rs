@@ -27,10 +27,8 @@ fn ask(address: &str) -> Result<()> {
     let place = address.to_socket_addrs()?.next().context("it has no address")?;
     let mut stream = TcpStream::connect_timeout(&place, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-    )?;
+    let question = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(question.as_bytes())?;
     let mut answer = String::new();
     stream.take(MOST).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("its answer breaks off")?;

@@ -69,7 +69,7 @@ pub fn configuration(url: &str, operator: &str) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": NAME},
+        "metadata": metadata(),
         "webhooks": webhooks,
     })
 }
@@ -113,9 +113,15 @@ pub fn history(url: &str, operator: &str, (sessions, employees): (&str, Employee
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": NAME},
+        "metadata": metadata(),
         "webhooks": [webhook],
     })
+}
+
+/// With a word to clusters of Azure, which else add selectors to every webhook by which it would miss namespaces.
+fn metadata() -> Value {
+    let apart = json!({"admissions.enforcer/disabled": "true"});
+    json!({"name": NAME, "labels": apart, "annotations": apart})
 }
 
 fn entry(

@@ -5,6 +5,10 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
+use axum::middleware::map_response;
+use axum::response::Response;
 use axum_server::{
     Handle,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
@@ -28,6 +32,9 @@ const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// connections: if we hung up first, a review on its way would be lost, and with it somebody's write.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// How long it answers on after it was told to stop, saying that each connection ends with the answer: one that is closed
+/// while a request is under way to it is a refused request.
+const PARTING: Duration = Duration::from_secs(1);
 /// How long requests under way may take to finish after shutdown was asked for. The API server waits 5 s for a review.
 const GRACE: Duration = Duration::from_secs(6);
 
@@ -98,14 +105,32 @@ async fn serve_on(
             |peer, error| tracing::debug!(?peer, %error, "a connection to the webhook came to nothing"),
         );
     server.http_builder().http1().header_read_timeout(IDLE_TIMEOUT);
+    let leaving = shutdown.clone();
+    let router = router.layer(map_response(move |response| {
+        let answer = parting(response, *leaving.borrow());
+        async move { answer }
+    }));
     let serving = server.serve(router.into_make_service());
     tokio::pin!(serving);
+    let left = async {
+        // An error says that nobody is left to ask, which is a reason to stop as well.
+        let _ = shutdown.wait_for(|asked| *asked).await;
+        tokio::time::sleep(PARTING).await;
+    };
     tokio::select! {
         ended = &mut serving => return ended,
-        // An error says that nobody is left to ask, which is a reason to stop as well.
-        _ = shutdown.wait_for(|asked| *asked) => handle.graceful_shutdown(Some(GRACE)),
+        () = left => handle.graceful_shutdown(Some(GRACE)),
     }
     serving.await
+}
+
+/// An answer which, of one who is leaving, says that nothing more is to be asked over its connection.
+fn parting(mut response: Response, leaving: bool) -> Response {
+    if leaving {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
 }
 
 #[cfg(test)]

@@ -179,7 +179,7 @@ async fn examples(admin: &Caller) -> Result<Vec<Question>> {
         for object in documents(&std::fs::read_to_string(&path)?).map_err(|error| anyhow!(error))? {
             if object["kind"] == "Namespace" {
                 admin.apply(&object).await?.object()?;
-            } else if object["kind"].as_str().is_some_and(|kind| Kind::of(kind).is_some()) {
+            } else if is_declared(&object) {
                 let from = path.display().to_string();
                 questions.push(Question { object, from });
             }
@@ -187,6 +187,12 @@ async fn examples(admin: &Caller) -> Result<Vec<Question>> {
     }
     ensure!(questions.len() > 40, "where are the examples?");
     Ok(questions)
+}
+
+/// Kubernetes has Roles too.
+fn is_declared(object: &Value) -> bool {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    text("apiVersion").starts_with("pimpernel.dev/") && Kind::of(text("kind")).is_some()
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -5,10 +5,11 @@ use crate::common::cast::{FFOULKES, MARGUERITE, STRANGER, Stage};
 use crate::common::loose::{Looseness, definitions};
 use crate::common::rest::{object, told};
 use crate::common::session::Session;
-use crate::common::{SESSIONS, Wish, World};
+use crate::common::{PATIENCE, SESSIONS, Wish, World};
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 const CASE: &str = "Impersonation lsp-paris/case";
 
@@ -149,6 +150,7 @@ async fn a9_i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_resta
     session.stop(stage.caller(MARGUERITE)).await?.object()?;
     let over = session.ended(&stage, "Stopped").await?;
     end_of(&session, &stage).await?;
+    none_is_open(&stage).await?;
     for restarted in [false, true] {
         if restarted {
             stage.world.stop_operator()?;
@@ -182,6 +184,16 @@ async fn a9_i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_resta
         .await
         .context("another name is another session")?;
     names_stay_burnt(&stage).await
+}
+
+/// Waits until the metric says so, which nobody can watch.
+async fn none_is_open(stage: &Stage) -> Result<()> {
+    let began = Instant::now();
+    while stage.world.metric("pimpernel_open_sessions")? != Some(0.0) {
+        ensure!(began.elapsed() < PATIENCE, "a session that is over is counted as open");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
 }
 
 async fn names_stay_burnt(stage: &Stage) -> Result<()> {

@@ -82,7 +82,58 @@ fn lines() -> impl Strategy<Value = Vec<usize>> {
     subsequence((0..MOST).collect::<Vec<_>>(), 0..=3)
 }
 
+/// What chance would seldom bring: one action that implies a second and so a third, of three applications.
+#[derive(Clone, Debug)]
+enum Chain {
+    /// The writer has the first, the tenant has not the application of the second, and the role that is given has the third.
+    Broken([usize; 3]),
+    /// Everybody has the first, and the role has the second.
+    Free([usize; 3]),
+}
+
+fn chain() -> impl Strategy<Value = Option<Chain>> {
+    let links = subsequence((0..MOST).collect::<Vec<_>>(), 3).prop_map(|links| [links[0], links[1], links[2]]);
+    (0..4, links).prop_map(|(which, links)| match which {
+        0 => Some(Chain::Broken(links)),
+        1 => Some(Chain::Free(links)),
+        _ => None,
+    })
+}
+
+impl Chain {
+    fn put(self, plan: &mut Plan) {
+        let (Self::Broken(links) | Self::Free(links)) = self;
+        for (link, application) in links.into_iter().zip(APPLICATIONS) {
+            plan.deeds[link].application = application;
+            plan.deeds[link].unrestricted = false;
+        }
+        let [first, second, third] = links;
+        plan.implies.retain(|(from, _)| *from != first && *from != second);
+        plan.implies.extend([(first, second), (second, third)]);
+        plan.state = LifecycleState::Active;
+        plan.applications.retain(|name| *name == "yew");
+        if matches!(self, Self::Broken(_)) {
+            plan.applications.extend(["ash", "oak"]);
+            plan.roles[0] = vec![first];
+            plan.roles[2] = vec![third];
+        } else {
+            plan.applications.extend(["ash", "elm"]);
+            plan.deeds[first].unrestricted = true;
+            plan.roles[2] = vec![second];
+        }
+    }
+}
+
 fn plan() -> impl Strategy<Value = Plan> {
+    (by_chance(), chain()).prop_map(|(mut plan, chain)| {
+        if let Some(chain) = chain {
+            chain.put(&mut plan);
+        }
+        plan
+    })
+}
+
+fn by_chance() -> impl Strategy<Value = Plan> {
     let mode = prop_oneof![3 => Just(None), 1 => select(vec![Some(Mode::Configure), Some(Mode::Support)])];
     (
         prop::collection::vec(deed(), MOST),

@@ -2,6 +2,7 @@
 
 use super::super::cluster::Cluster;
 use crate::api::{GROUP, VERSION};
+use crate::artifacts::{self, WEBHOOKS};
 use crate::policy::children::DERIVED;
 use anyhow::{Context as _, Result};
 use kube::api::{Api, ListParams};
@@ -10,16 +11,20 @@ use serde::Serialize;
 
 /// How many objects are asked for at once.
 const PAGE: u32 = 500;
+/// The binding of the policy that lets nobody delete what was made of our objects.
+const LOCK: &str = "derived-objects.pimpernel.dev";
 
 /// A step: what of it goes together. The next one begins when nothing is left of it.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// What would refuse what comes next: webhooks and admission policies.
-    Guards,
+    /// What would refuse the next two, and that alone: all else holds until nobody has rights left to use.
+    Lock,
     /// What binds people and sessions to rights.
     Bindings,
     /// What else was made of our objects: the rights, and the accounts and credentials of sessions.
     Rights,
+    /// What holds the rules about our objects, and would refuse what comes next: webhooks and admission policies.
+    Guards,
     /// The objects, but for the history.
     Objects,
     /// The history, which tells of all that went before.
@@ -30,10 +35,11 @@ pub enum Part {
 
 impl Part {
     /// All, in order.
-    pub const ALL: [Self; 6] = [
-        Self::Guards,
+    pub const ALL: [Self; 7] = [
+        Self::Lock,
         Self::Bindings,
         Self::Rights,
+        Self::Guards,
         Self::Objects,
         Self::History,
         Self::Definitions,
@@ -41,15 +47,16 @@ impl Part {
 
     /// Whether an operator would make it again by itself.
     pub fn is_of_rights(self) -> bool {
-        matches!(self, Self::Guards | Self::Bindings | Self::Rights)
+        matches!(self, Self::Lock | Self::Bindings | Self::Rights | Self::Guards)
     }
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Guards => "Guards",
+            Self::Lock => "Lock",
             Self::Bindings => "Bindings",
             Self::Rights => "Rights",
+            Self::Guards => "Guards",
             Self::Objects => "Objects",
             Self::History => "History",
             Self::Definitions => "Definitions",
@@ -64,8 +71,12 @@ enum Ours {
     All,
     /// Those of that name.
     Named(&'static str),
-    /// Those whose name is a label before `.pimpernel.dev`.
-    InGroup,
+    /// Those with the name of one of our policies, but for [`LOCK`].
+    Unlocked,
+    /// Those with the name of one of our policies.
+    Policies,
+    /// The definitions of our kinds.
+    Definitions,
     /// Those that were made of our objects.
     Derived,
 }
@@ -98,30 +109,36 @@ const CORE: (&str, &str) = ("", "v1");
 const OURS: (&str, &str) = (GROUP, VERSION);
 
 /// All of them.
-pub static SORTS: [Sort; 16] = [
+pub static SORTS: [Sort; 17] = [
+    sort(
+        Part::Lock,
+        ADMISSION,
+        "ValidatingAdmissionPolicyBinding",
+        Ours::Named(LOCK),
+    ),
+    sort(Part::Bindings, RBAC, "RoleBinding", Ours::Derived),
+    sort(Part::Rights, RBAC, "Role", Ours::Derived),
+    sort(Part::Rights, CORE, "ServiceAccount", Ours::Derived),
+    sort(Part::Rights, CORE, "Secret", Ours::Derived),
     sort(
         Part::Guards,
         ADMISSION,
         "ValidatingWebhookConfiguration",
-        Ours::Named("pimpernel"),
+        Ours::Named(WEBHOOKS),
     ),
     sort(
         Part::Guards,
         ADMISSION,
         "MutatingWebhookConfiguration",
-        Ours::Named("pimpernel"),
+        Ours::Named(WEBHOOKS),
     ),
     sort(
         Part::Guards,
         ADMISSION,
         "ValidatingAdmissionPolicyBinding",
-        Ours::InGroup,
+        Ours::Unlocked,
     ),
-    sort(Part::Guards, ADMISSION, "ValidatingAdmissionPolicy", Ours::InGroup),
-    sort(Part::Bindings, RBAC, "RoleBinding", Ours::Derived),
-    sort(Part::Rights, RBAC, "Role", Ours::Derived),
-    sort(Part::Rights, CORE, "ServiceAccount", Ours::Derived),
-    sort(Part::Rights, CORE, "Secret", Ours::Derived),
+    sort(Part::Guards, ADMISSION, "ValidatingAdmissionPolicy", Ours::Policies),
     sort(Part::Objects, OURS, "Impersonation", Ours::All),
     sort(Part::Objects, OURS, "ImpersonationConsent", Ours::All),
     sort(Part::Objects, OURS, "Employee", Ours::All),
@@ -133,7 +150,7 @@ pub static SORTS: [Sort; 16] = [
         Part::Definitions,
         ("apiextensions.k8s.io", "v1"),
         "CustomResourceDefinition",
-        Ours::InGroup,
+        Ours::Definitions,
     ),
 ];
 
@@ -154,12 +171,16 @@ impl Sort {
         match self.ours {
             Ours::All | Ours::Derived => true,
             Ours::Named(named) => name == named,
-            Ours::InGroup => name
-                .strip_suffix(GROUP)
-                .and_then(|rest| rest.strip_suffix('.'))
-                .is_some_and(|label| !label.contains('.')),
+            Ours::Unlocked => name != LOCK && is_policy(name),
+            Ours::Policies => is_policy(name),
+            Ours::Definitions => ours().any(|ours| ours == name),
         }
     }
+}
+
+/// Whether one of our policies, and its binding, is named like that.
+fn is_policy(name: &str) -> bool {
+    artifacts::policies().any(|policy| policy == name)
 }
 
 /// What there is of a kind.
@@ -201,4 +222,35 @@ pub async fn of(cluster: &Cluster, sort: &'static Sort) -> Result<Found> {
         }
     }
     Ok(Found { sort, objects })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::crds;
+
+    #[test]
+    fn all_but_the_lock_stays_guarded_until_no_rights_are_left() {
+        let at = |wanted: Part| Part::ALL.iter().position(|part| *part == wanted);
+        assert!(at(Part::Lock) < at(Part::Bindings));
+        assert!(at(Part::Bindings) < at(Part::Rights) && at(Part::Rights) < at(Part::Guards));
+        assert!(at(Part::Guards) < at(Part::Objects) && at(Part::Objects) < at(Part::Definitions));
+        let early = SORTS.iter().filter(|sort| at(sort.part) < at(Part::Guards));
+        let early: Vec<_> = early.filter(|sort| sort.group == ADMISSION.0).collect();
+        assert!(
+            early.len() == 1 && matches!(early[0].ours, Ours::Named(LOCK)),
+            "{early:?}"
+        );
+    }
+
+    #[test]
+    fn what_goes_by_name_is_ours() {
+        assert!(is_policy(LOCK));
+        assert!(!is_policy("theirs.pimpernel.dev") && !is_policy("consent.fleet.example"));
+        let mut defined: Vec<_> = crds().into_iter().filter_map(|crd| crd.metadata.name).collect();
+        let mut named: Vec<_> = ours().collect();
+        defined.sort();
+        named.sort();
+        assert_eq!(named, defined);
+    }
 }

@@ -1,6 +1,6 @@
 //! Removing what was found, until nothing is left of it or it is plain why something stays.
 
-use super::super::cluster::Cluster;
+use super::super::cluster::{Cluster, said};
 use super::found::{self, Found, Sort};
 use crate::policy::history::FINALIZER;
 use anyhow::Result;
@@ -99,8 +99,16 @@ fn stays(left: &[Found], count: usize, why: Option<&Error>) -> String {
         })
     });
     let names: Vec<String> = names.take(NAMED).collect();
-    let why = why.map(|why| format!(", lately: {why}")).unwrap_or_default();
+    let why = why.map(|why| format!(", lately: {}", words(why))).unwrap_or_default();
     format!("{count} objects stay, such as {}{why}", names.join(", "))
+}
+
+/// What the cluster said, or why it said nothing.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Api(status) if !status.message.is_empty() => said(status).to_owned(),
+        other => other.to_string(),
+    }
 }
 
 /// Removes one object: that one, not another that has got its name meanwhile. What is gone already is.

@@ -5,8 +5,9 @@ use serde_json::Value;
 
 use super::{Id, Registrar};
 
-/// Fields by which a webhook, a policy or a binding is for less than it is without them.
-const NARROWING: [&str; 8] = [
+/// Fields by which a webhook, a policy or a binding is for less than it is without them, or refuses more.
+const NARROWING: [&str; 9] = [
+    "auditAnnotations",
     "excludeResourceRules",
     "matchConditions",
     "matchResources",
@@ -66,6 +67,15 @@ fn fields(what: &str, found: &Value, wanted: &Value) -> Vec<String> {
 /// Whether one is as the other, but for what may be filled in.
 fn like(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
+        // Whatever else a selector says leaves something out.
+        (found, wanted) if is_selector(wanted) => {
+            let said = |selector: &Value| {
+                let mut said = selector.as_object().cloned().unwrap_or_default();
+                said.retain(|_, value| !empty(value));
+                said
+            };
+            said(found) == said(wanted)
+        }
         (Value::Object(found), Value::Object(wanted)) => {
             let narrowed = found
                 .iter()
@@ -80,16 +90,25 @@ fn like(found: &Value, wanted: &Value) -> bool {
     }
 }
 
-fn narrows(field: &str, value: &Value) -> bool {
-    let empty = match value {
+fn is_selector(value: &Value) -> bool {
+    ["matchLabels", "matchExpressions"]
+        .iter()
+        .any(|field| value.get(field).is_some())
+}
+
+fn empty(value: &Value) -> bool {
+    match value {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty(),
         _ => false,
-    };
+    }
+}
+
+fn narrows(field: &str, value: &Value) -> bool {
     match field {
         "scope" => value != "*",
-        _ => NARROWING.contains(&field) && !empty,
+        _ => NARROWING.contains(&field) && !empty(value),
     }
 }
 

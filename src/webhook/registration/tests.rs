@@ -142,6 +142,8 @@ ValidatingAdmissionPolicy consent.pimpernel.dev | /spec/validations | [] | has a
 ValidatingAdmissionPolicy consent.pimpernel.dev | /spec/failurePolicy | "Ignore" | has another `failurePolicy`
 ValidatingAdmissionPolicy consent.pimpernel.dev | /spec/matchConstraints/objectSelector | {"matchLabels": {"a": "b"}} | another `matchConstraints`
 ValidatingAdmissionPolicyBinding consent.pimpernel.dev | /spec/validationActions | ["Audit"] | has another `validationActions`
+ValidatingAdmissionPolicy sessions-namespace.pimpernel.dev | /spec/matchConstraints/namespaceSelector | {"matchLabels": {"no": "where"}} | another `matchConstraints`
+ValidatingAdmissionPolicy tenant-fields.pimpernel.dev | /spec/auditAnnotations | [{"key": "x", "valueExpression": "'y'"}] | another `auditAnnotations`
 ValidatingAdmissionPolicyBinding consent.pimpernel.dev | /spec/matchResources | {"namespaceSelector": {"a": {"b": "c"}}} | another `matchResources`
 "#;
 

@@ -66,6 +66,11 @@ fn start(issued: &Issued, router: Router) -> Webhook {
 
 /// What a client that trusts the bundle, and would rather speak HTTP/2, is answered, and in which protocol.
 async fn ask(address: SocketAddr, bundle: &str) -> Result<(String, Option<Vec<u8>>), String> {
+    send(address, bundle, "connection: close\r\n").await
+}
+
+/// The same with that header, until the connection ends.
+async fn send(address: SocketAddr, bundle: &str, header: &str) -> Result<(String, Option<Vec<u8>>), String> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(bundle.as_bytes()).unwrap())
@@ -76,12 +81,14 @@ async fn ask(address: SocketAddr, bundle: &str) -> Result<(String, Option<Vec<u8
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let request = format!("GET / HTTP/1.1\r\nhost: localhost\r\n{header}\r\n");
     let asking = move || {
         let name = ServerName::try_from("localhost").unwrap();
         let session = ClientConnection::new(Arc::new(config), name).unwrap();
         let mut stream = StreamOwned::new(session, std::net::TcpStream::connect(address).unwrap());
-        let request = b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
-        stream.write_all(request).map_err(|error| error.to_string())?;
+        stream
+            .write_all(request.as_bytes())
+            .map_err(|error| error.to_string())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
         Ok((answer, stream.conn.alpn_protocol().map(<[u8]>::to_vec)))
@@ -146,6 +153,17 @@ async fn shutdown_lets_the_request_under_way_finish() {
     webhook.shutdown.send_replace(true);
     go_on.notify_one();
     assert!(asking.await.unwrap().unwrap().0.ends_with("done"));
+    webhook.ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_is_told_to_stop_answers_a_little_longer_and_says_that_each_connection_ends() {
+    let issued = issued();
+    let webhook = start(&issued, hello());
+    webhook.shutdown.send_replace(true);
+    let (answer, _) = send(webhook.address, &issued.bundle, "").await.unwrap();
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(answer.ends_with("seek him here"), "{answer}");
     webhook.ended.await.unwrap().unwrap();
 }
 
