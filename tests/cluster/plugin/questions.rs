@@ -244,6 +244,6 @@ fn looking_after_roles(armand: &Person<'_>) -> Result<()> {
         &["brogard brogard@lsp-paris.example Active Primary"],
     )?;
     said(&asks("holders idler")?, 0, &["nobody holds role `idler`"])?;
-    said(&asks("holders idle")?, 2, &["role `idle` cannot be read"])?;
+    said(&asks("holders idle")?, 2, &["has no role `idle`"])?;
     said(&asks("list --state Draft -o name")?, 0, &["role.pimpernel.dev/sketch"])
 }
