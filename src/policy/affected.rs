@@ -28,14 +28,10 @@ pub fn by(key: &Key, directory: &Directory) -> BTreeSet<Key> {
     keys
 }
 
-/// Whether the change of `key` takes no right from anybody by way of its roles and its tenant: an employee who was not there,
-/// with a user name that nobody in her tenant has, and a session, which its tenant only counts. What they write because of
-/// that can wait for others like it.
+/// Whether the change of `key` takes no right from anybody: an employee who was not there, with a user name that nobody in
+/// her tenant has. What her roles and her tenant write because of her can wait for others like her.
 pub fn only_adds(key: &Key, before: &Directory, after: &Directory) -> bool {
     let name = &key.name;
-    if key.kind == Kind::Impersonation {
-        return true;
-    }
     if key.kind != Kind::Employee || before.employee(name).is_some() {
         return false;
     }

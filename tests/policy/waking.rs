@@ -109,10 +109,3 @@ fn e1_a_newcomer_takes_nothing_and_so_may_wait_and_whoever_changes_or_shares_a_n
     let citizen = Key::new(Kind::Employee, Name::new("lsp-paris", "citizen"));
     assert!(!affected::only_adds(&citizen, &there, &there), "she was there");
 }
-
-#[test]
-fn i1_a_tenant_only_counts_its_sessions_and_so_may_be_looked_at_later_for_them() {
-    let world = league();
-    let session = Key::new(Kind::Impersonation, Name::new("berlin", "second"));
-    assert!(affected::only_adds(&session, &world.directory, &world.directory));
-}
