@@ -102,7 +102,7 @@ struct Gather {
     known: BTreeMap<Source, BTreeSet<Name>>,
     listing: BTreeMap<Source, BTreeSet<Name>>,
     complete: BTreeSet<Source>,
-    /// The sessions of the accounts that the watch has shown, by UID.
+    /// The UIDs and keys of the sessions whose accounts the watch has shown, by account.
     accounts: BTreeMap<Name, (Arc<str>, Key)>,
     /// The names of roles that wait to be put on record.
     waiting: BTreeMap<Name, BTreeSet<Name>>,

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use pimpernel::policy::history::Employees;
 use pimpernel::webhook::configuration;
 use pimpernel::webhook::policies::POLICIES;
-use pimpernel_launcher::{Walk, assets, repository};
+use pimpernel_launcher::{Operator, Walk, assets, repository};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -47,6 +47,27 @@ fn bundles(release: &Release) -> Result<Vec<String>> {
         bundles.extend(told.lines().map(str::to_owned));
     }
     Ok(bundles)
+}
+
+/// Ends an operator: it was denied nothing, and ends well.
+fn had_its_rights(operator: &Operator) -> Result<()> {
+    let denied: Vec<String> = operator
+        .log()
+        .lines()
+        .filter(|line| line.contains("is forbidden"))
+        .map(str::to_owned)
+        .collect();
+    ensure!(
+        denied.is_empty(),
+        "the chart gives too few rights:\n{}",
+        denied.join("\n")
+    );
+    ensure!(
+        operator.terminate()?.success(),
+        "the operator failed:\n{}",
+        operator.log_end()
+    );
+    Ok(())
 }
 
 /// Plays a walk of `examples/`.
@@ -95,22 +116,7 @@ fn plays_the_quickstart_and_leaves_the_data(helm: &Path) -> Result<()> {
     play(&release, "quickstart")?;
     release.upgrade("replicas=3")?;
     ensure!(bundles(&release)? == trusted, "the upgrade took the trust away");
-    let denied: Vec<String> = operator
-        .log()
-        .lines()
-        .filter(|line| line.contains("is forbidden"))
-        .map(str::to_owned)
-        .collect();
-    ensure!(
-        denied.is_empty(),
-        "the chart gives too few rights:\n{}",
-        denied.join("\n")
-    );
-    ensure!(
-        operator.terminate()?.success(),
-        "the operator failed:\n{}",
-        operator.log_end()
-    );
+    had_its_rights(&operator)?;
 
     let data = "tenants,roles.pimpernel.dev,employees,impersonations,changerecords,permissioncatalogs";
     let everything = |what: &str| release.kubectl(&["get", what, "--all-namespaces", "--output=name"]);

@@ -39,6 +39,17 @@ struct Said {
     stderr: String,
 }
 
+/// That a command ended with this code and said these words, wherever the lines break.
+fn said(said: &Said, code: i32, words: &[&str]) -> Result<()> {
+    let all = format!("{}{}", said.stdout, said.stderr);
+    let flat = all.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(said.code == code, "code {}: {all}", said.code);
+    for word in words {
+        ensure!(flat.contains(word), "no `{word}` in\n{all}");
+    }
+    Ok(())
+}
+
 impl<'a> Person<'a> {
     fn new(world: &'a World, user: &str) -> Result<Self> {
         let kubeconfig = world.plane().user(user, &[])?;

@@ -149,19 +149,7 @@ fn the_chart_gives_every_right_that_the_operator_uses_and_no_other() -> Result<(
     ];
     release.kubectl(&[&["patch"], &secret[..], &["--type=merge", broken]].concat())?;
     are_all_used(&release)?;
-    let denied: Vec<String> = operator
-        .log()
-        .lines()
-        .filter(|line| line.contains("is forbidden"))
-        .map(str::to_owned)
-        .collect();
-    ensure!(
-        denied.is_empty(),
-        "the chart gives too few rights:\n{}",
-        denied.join("\n")
-    );
-    ensure!(operator.terminate()?.success(), "it failed:\n{}", operator.log_end());
-    Ok(())
+    super::had_its_rights(&operator)
 }
 
 /// That every right was used, or is needed for what a table says.

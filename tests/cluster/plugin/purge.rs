@@ -1,6 +1,6 @@
 //! `kubectl pimpernel purge`: rights first, then everything, without an operator.
 
-use super::{Person, Said};
+use super::{Person, Said, said};
 use crate::common::cast::{CHAUVELIN, MARGUERITE, STRANGER, Stage};
 use crate::common::session::Session;
 use crate::common::{SHORT_LEASE, Wish, World, audit, eventually_may};
@@ -23,16 +23,6 @@ const GONE: [&str; 3] = [
     "CustomResourceDefinition changerecords.pimpernel.dev",
     "ValidatingWebhookConfiguration pimpernel",
 ];
-
-fn said(said: &Said, code: i32, words: &[&str]) -> Result<()> {
-    let all = format!("{}{}", said.stdout, said.stderr);
-    let flat = all.split_whitespace().collect::<Vec<_>>().join(" ");
-    ensure!(said.code == code, "code {}: {all}", said.code);
-    for word in words {
-        ensure!(flat.contains(word), "no `{word}` in\n{all}");
-    }
-    Ok(())
-}
 
 /// Renews the Lease of an operator, for the so-manieth time.
 async fn renew(leases: &Api<Lease>, time: u32) -> Result<()> {

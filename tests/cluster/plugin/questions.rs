@@ -1,6 +1,6 @@
 //! What people ask about permissions, and what they do about roles: as the people they are.
 
-use super::{Person, Said};
+use super::{Person, Said, said};
 use crate::common::cast::{CHAUVELIN, STRANGER, Stage};
 use crate::common::{PATIENCE, World};
 use anyhow::{Result, ensure};
@@ -13,16 +13,6 @@ const CLERK: &str = "{displayName: Clerk of Rolls, state: Active, permissions: [
     {application: admin, permission: role-management, actions: [Create, Edit]},
     {application: admin, permission: employees, actions: [Edit]},
     {application: acd, permission: skills, actions: [Edit]}]}";
-
-fn said(said: &Said, code: i32, words: &[&str]) -> Result<()> {
-    let all = format!("{}{}", said.stdout, said.stderr);
-    let flat = all.split_whitespace().collect::<Vec<_>>().join(" ");
-    ensure!(said.code == code, "code {}: {all}", said.code);
-    for word in words {
-        ensure!(flat.contains(word), "no `{word}` in\n{all}");
-    }
-    Ok(())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn e8_r10_r11_r14_r15_people_ask_about_permissions_and_look_after_roles() -> Result<()> {
