@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
 use pimpernel::webhook::certificates::pair::Pair;
-use pimpernel::webhook::certificates::rotation::SETTLE;
+use pimpernel::webhook::certificates::rotation::{OVERLAP, SETTLE};
 use pimpernel_launcher::{Operator, port, wait};
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -180,8 +180,10 @@ async fn while_replicas_and_their_certificate_are_replaced_no_request_is_refused
         leaves(&old, &service, &replicas)?;
         load.goes_on(&format!("{name} in the place of another"))?;
     }
-    rotate(&stage, &service, &replicas).await?;
+    let authority = rotate(&stage, &service, &replicas).await?;
     load.goes_on("with another certificate")?;
+    outlives(&stage, &authority).await?;
+    load.goes_on("with the old authority gone")?;
     eprintln!("{} requests were answered", load.end().await?);
 
     let leader = replicas
@@ -221,8 +223,8 @@ fn one_writes(stage: &Stage, place: Place) -> Result<()> {
     Ok(())
 }
 
-/// Has the next authority sign soon: one that was made so long ago that it need not be waited for.
-async fn rotate(stage: &Stage, service: &Splitter, replicas: &VecDeque<Replica>) -> Result<()> {
+/// Has the next authority sign soon: one that was made so long ago that it need not be waited for. Gives that one.
+async fn rotate(stage: &Stage, service: &Splitter, replicas: &VecDeque<Replica>) -> Result<Pair> {
     let answer = stage.admin.get(SECRET).await?;
     let now: Timestamp = answer.date.context("no date")?;
     let old = text(&answer.object()?["data"]["ca.crt"])?;
@@ -252,6 +254,34 @@ async fn rotate(stage: &Stage, service: &Splitter, replicas: &VecDeque<Replica>)
         wait::until("connections with the other certificate", PATIENCE, || {
             Ok((service.taken(replica.port) > before).then_some(()))
         })?;
+    }
+    Ok(next)
+}
+
+/// Has the old authority be due to go soon: the present one has signed what is presented so long ago. It is trusted no more then.
+async fn outlives(stage: &Stage, authority: &Pair) -> Result<()> {
+    let answer = stage.admin.get(SECRET).await?;
+    let now: Timestamp = answer.date.context("no date")?;
+    ensure!(
+        answer.object()?["data"]["previous-ca.crt"].is_string(),
+        "the old authority is gone before its time"
+    );
+    let host = ["127.0.0.1".to_owned()];
+    let leaf = authority.leaf(&host, now - OVERLAP + SignedDuration::from_secs(5))?;
+    let encoded = |text: &str| json!(ByteString(text.into()));
+    let data = json!({"tls.crt": encoded(&leaf.certificate), "tls.key": encoded(leaf.key.reveal())});
+    stage.admin.merge(SECRET, &json!({"data": data})).await?.object()?;
+    let dropped = |secret: Option<&Value>| secret?["data"]["previous-ca.crt"].is_null().then_some(());
+    stage.admin.await_object(SECRET, dropped).await.context("the drop")?;
+    for kind in ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"] {
+        let alone = |configuration: Option<&Value>| {
+            let webhooks = configuration?["webhooks"].as_array()?;
+            let bundle = |webhook: &Value| text(&webhook["clientConfig"]["caBundle"]).ok();
+            let trusted = |webhook| bundle(webhook).as_ref() == Some(&authority.certificate);
+            webhooks.iter().all(trusted).then_some(())
+        };
+        let which = format!("{kind} pimpernel");
+        stage.admin.await_object(&which, alone).await.context(which)?;
     }
     Ok(())
 }

@@ -31,8 +31,8 @@ const OTHERWISE: [(&str, &str, &str, &str); 7] = [
     (
         "get",
         "impersonations.pimpernel.dev",
-        "given to impersonators",
-        HANDED_OUT,
+        "given to impersonators, and also in the rights of a catalogue",
+        "without_the_rights_of_catalogues_those_to_enter_are_given_still",
     ),
     (
         "patch",
@@ -149,6 +149,31 @@ fn the_chart_gives_every_right_that_the_operator_uses_and_no_other() -> Result<(
     ];
     release.kubectl(&[&["patch"], &secret[..], &["--type=merge", broken]].concat())?;
     are_all_used(&release)?;
+    super::had_its_rights(&operator)
+}
+
+#[test]
+fn without_the_rights_of_catalogues_those_to_enter_are_given_still() -> Result<()> {
+    let release = Release::install(&assets::helms()?[0])?;
+    release.upgrade("catalog.bring=none,catalog.rights=false")?;
+    let operator = release.start_operator()?;
+    operator.wait_ready(PATIENCE)?;
+    for file in ["00-namespaces", "10-tenants"] {
+        let file = repository().join(format!("examples/quickstart/{file}.yaml"));
+        release.kubectl(&["apply", "--server-side", "-f", &file.to_string_lossy()])?;
+    }
+    for mode in ["configure", "support"] {
+        let role = format!("role.rbac.authorization.k8s.io/pimpernel:impersonators:{mode}");
+        let in_tenant = |args: &[&str]| release.kubectl(&[args, &["--namespace=lsp-paris", &role]].concat());
+        in_tenant(&["wait", "--for=create", "--timeout=30s"])?;
+        // What the operator lacks it leaves out.
+        let verbs = in_tenant(&[
+            "get",
+            "--output=jsonpath={.rules[?(@.resources[0]=='impersonations')].verbs}",
+        ])?;
+        let all = r#"["create","get","list","patch","update","watch"]"#;
+        ensure!(verbs == all, "{role} has {verbs}");
+    }
     super::had_its_rights(&operator)
 }
 
