@@ -64,6 +64,10 @@ struct Run {
     /// trust, and makes and changes nothing else.
     #[arg(long, default_value = "operator", requires_if("chart", "webhook_url"))]
     registered_by: Registrar,
+    /// Whether the admission policy that refuses deletion of our definitions must be there: `guarded`, or `unguarded`, as
+    /// beside a chart whose definitions go with the release.
+    #[arg(long, default_value = "guarded", value_parser = ["guarded", "unguarded"])]
+    definitions: String,
     /// A folder with the webhook's certificate: `tls.crt`, `tls.key` and `ca.crt`, as the keys of a Secret that somebody else
     /// renews. Absent: the operator makes and renews one itself.
     #[arg(long, requires = "webhook_url")]

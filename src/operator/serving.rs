@@ -110,7 +110,11 @@ impl Parts {
             sessions_namespace: self.run.sessions_namespace.clone(),
         };
         let recorded = self.context.witness.employees;
-        Ok(Registration::new(self.run.registered_by, &names, url, recorded)?)
+        let registration = Registration::new(self.run.registered_by, &names, url, recorded)?;
+        Ok(match self.run.definitions.as_str() {
+            "unguarded" => registration.without_definitions(),
+            _ => registration,
+        })
     }
 
     fn source(&self, url: &str) -> Result<Source> {

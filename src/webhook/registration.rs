@@ -30,10 +30,12 @@ use crate::policy::history::Employees;
 mod likeness;
 pub mod lookout;
 
+pub use likeness::Wrong;
+
 /// Who owns the fields that are written here.
 pub const FIELD_MANAGER: &str = "pimpernel";
 
-/// Guards the definitions. A chart leaves it out if definitions are to go with the release.
+/// Guards the definitions. A chart leaves it out, and says so to the operator, if definitions are to go with the release.
 const DEFINITIONS: &str = "definitions.pimpernel.dev";
 
 /// Why the API server could not be told.
@@ -154,7 +156,8 @@ pub struct Amiss {
     /// Its UID, if it is there.
     pub uid: Option<String>,
     /// What is wrong, apart from whom it trusts.
-    pub wrong: Vec<String>,
+    pub wrong: Vec<Wrong>,
+    registrar: Registrar,
     /// As it should be, if that is ours to write.
     right: Option<DynamicObject>,
 }
@@ -192,20 +195,25 @@ impl Registration {
         })
     }
 
+    /// The same, where nothing need guard the definitions.
+    #[must_use]
+    pub fn without_definitions(mut self) -> Self {
+        self.wanted.retain(|(id, _)| id.name != DEFINITIONS);
+        self
+    }
+
     /// What is not as it should be, where every webhook is to trust these authorities (PEM).
     pub fn amiss(&self, there: &Objects, bundle: &str) -> Vec<Amiss> {
-        let guarded = there.keys().any(|id| id.name == DEFINITIONS);
-        let due = |id: &Id| self.registrar == Registrar::Operator || guarded || id.name != DEFINITIONS;
-        let due = self.wanted.iter().filter(|(id, _)| due(id));
-        due.filter_map(|(id, wanted)| self.judged(id, wanted, there.get(id).map(AsRef::as_ref), bundle))
-            .collect()
+        let judged =
+            |(id, wanted): &(Id, DynamicObject)| self.judged(id, wanted, there.get(id).map(AsRef::as_ref), bundle);
+        self.wanted.iter().filter_map(judged).collect()
     }
 
     fn judged(&self, id: &Id, wanted: &DynamicObject, found: Option<&DynamicObject>, bundle: &str) -> Option<Amiss> {
         let whole = self.registrar == Registrar::Operator;
         let content = |object: &DynamicObject| object.data.get(id.kind.content()).cloned().unwrap_or_default();
         let wrong = match found {
-            None => vec![format!("there is no {id}")],
+            None => vec![Wrong::of(format!("there is no {id}"))],
             Some(found) if id.kind.is_configuration() => {
                 likeness::webhooks(id, &content(found), &content(wanted), self.registrar)
             }
@@ -232,6 +240,7 @@ impl Registration {
             id: id.clone(),
             uid,
             wrong,
+            registrar: self.registrar,
             right,
         })
     }
@@ -268,24 +277,40 @@ impl Amiss {
     pub fn is_ours(&self) -> bool {
         self.right.is_some()
     }
+
+    /// What becomes of it, or what somebody must do. `again`: it was put right, and changed again, several times of late.
+    pub fn outcome(&self, again: bool) -> &'static str {
+        let left = self.registrar == Registrar::Chart && !self.wrong.is_empty();
+        match (left, again) {
+            (true, _) if self.wrong.iter().any(|wrong| wrong.added) => {
+                "take that out, and have whatever adds it to webhooks or policies leave this one alone"
+            }
+            (true, _) => "upgrade chart and operator together, or put it back",
+            (false, true) => "it is put right, and changed again: have whatever changes it leave it alone",
+            (false, false) => "it is put right",
+        }
+    }
 }
 
 /// Writes what is amiss as it should be, if that is for us to write. Whoever has changed it since wins: it is then looked at
 /// again.
-pub async fn mend(client: &Client, amiss: &[Amiss]) -> Result<(), Error> {
-    let mended = join_all(amiss.iter().map(|amiss| amiss.mend(client))).await;
+pub async fn mend(client: &Client, amiss: Vec<&Amiss>) -> Result<(), Error> {
+    let mended = join_all(amiss.into_iter().map(|amiss| amiss.mend(client))).await;
     mended.into_iter().collect()
 }
 
-/// All that is wrong but for whom to trust, and what to do, as one sentence; nothing if nothing is.
-pub fn sentence(amiss: &[Amiss]) -> Option<String> {
-    let mut wrong = amiss.iter().flat_map(|amiss| &amiss.wrong);
-    let first = wrong.next()?;
+/// All that is wrong but for whom to trust, and what to do, as one sentence; nothing if nothing is. `again`: of which objects
+/// it was put right, and changed again, several times of late.
+pub fn sentence(amiss: &[Amiss], again: impl Fn(&Id) -> bool) -> Option<String> {
+    let mut wrong = amiss
+        .iter()
+        .flat_map(|amiss| amiss.wrong.iter().map(move |wrong| (amiss, wrong)));
+    let (amiss, Wrong { what, .. }) = wrong.next()?;
     let more = match wrong.count() {
         0 => String::new(),
         count => format!(" (and {count} more)"),
     };
-    Some(format!("{first}{more}: upgrade chart and operator together"))
+    Some(format!("{what}{more}: {}", amiss.outcome(again(&amiss.id))))
 }
 
 /// The policies and their bindings, with the names filled in.

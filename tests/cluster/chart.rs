@@ -16,6 +16,8 @@ use std::process::Command;
 use crate::common::PATIENCE;
 use crate::common::chart::{Release, rendered, template};
 
+#[path = "chart/gitops.rs"]
+mod gitops;
 #[path = "chart/plain.rs"]
 mod plain;
 #[path = "chart/registration.rs"]
@@ -289,6 +291,16 @@ fn values_of_the_chart_do_what_they_say_and_no_other_is_taken() -> Result<()> {
         "it has the rights"
     );
     find(&without, "ClusterRole", "pimpernel-operator")?;
+    let unguarded = |objects: &[Value]| -> Result<bool> {
+        let pod = &find(objects, "Deployment", "pimpernel-operator")?["spec"]["template"]["spec"];
+        Ok(pod["containers"][0]["args"]
+            .to_string()
+            .contains("--definitions=unguarded"))
+    };
+    ensure!(
+        unguarded(&without)? && !unguarded(&rendered(helm, &[])?)?,
+        "the operator is not told whether it does"
+    );
     ensure!(
         find(&without, "ValidatingAdmissionPolicy", "definitions.pimpernel.dev").is_err(),
         "it guards"

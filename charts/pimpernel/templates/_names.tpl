@@ -44,6 +44,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 
+{{/* A length of time such as 1m30s, in seconds. */}}
+{{- define "pimpernel.seconds" -}}
+{{- $of := dict }}
+{{- range list "h" "m" "s" }}
+{{- $_ := set $of . (regexFind (printf "[0-9]+%s" .) $ | trimSuffix . | atoi) }}
+{{- end }}
+{{- add (mul 3600 $of.h) (mul 60 $of.m) $of.s }}
+{{- end }}
+
 {{/* The objects in a file of files/, with the names of this release, as {objects: […]}. Takes [root, path]. */}}
 {{- define "pimpernel.objects" -}}
 {{- $root := index . 0 }}

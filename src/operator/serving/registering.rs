@@ -12,15 +12,15 @@ use crate::policy::Reason;
 use crate::webhook::registration::{self, Amiss, Id, Registrar, Registration, lookout::Seen, sentence};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How soon it is looked again when something could not be put right, or is another process' to put right.
 const AGAIN: SignedDuration = SignedDuration::from_secs(1);
-/// So often what is changed again and again is put right at once; then less and less often.
+/// So often an object that is changed again and again is put right at once; then less and less often.
 const AT_ONCE: u32 = 3;
-/// How long nothing must have been put right for that to begin anew.
+/// How long it must not have been put right for that to begin anew.
 const CALM: SignedDuration = SignedDuration::from_mins(1);
-/// The longest pause between two times that something is put right.
+/// The longest pause between two times that an object is put right.
 const LONGEST: SignedDuration = SignedDuration::from_secs(30);
 
 /// What this process knows of its own work.
@@ -30,12 +30,14 @@ pub struct Keeping {
     established: bool,
     /// Whom all webhooks were to trust then.
     bundle: String,
-    noticed: BTreeSet<Id>,
-    told: BTreeSet<Id>,
-    pace: Pace,
+    /// What is amiss and was noticed; as what comes again and again, too, if it does.
+    noticed: BTreeSet<(Id, bool)>,
+    told: BTreeSet<(Id, bool)>,
+    /// Of each object its own: who fights over one holds up no other.
+    paces: BTreeMap<Id, Pace>,
 }
 
-/// How often something was put right of late.
+/// How often an object was put right of late.
 #[derive(Default)]
 struct Pace {
     last: Option<Timestamp>,
@@ -60,6 +62,35 @@ impl Pace {
     }
 }
 
+impl Keeping {
+    /// What of it is put right now, and when the next of the rest may be.
+    fn due<'a>(&mut self, amiss: &'a [Amiss], now: Timestamp) -> (Vec<&'a Amiss>, Timestamp) {
+        let (mut due, mut next) = (vec![], Timestamp::MAX);
+        for amiss in amiss.iter().filter(|amiss| amiss.is_ours()) {
+            let pace = self.paces.entry(amiss.id.clone()).or_default();
+            if now < pace.next() {
+                next = next.min(pace.next());
+            } else {
+                pace.mended(now);
+                due.push(amiss);
+            }
+        }
+        (due, next)
+    }
+
+    /// Whether somebody changes it again and again.
+    fn is_fought_over(&self, id: &Id) -> bool {
+        self.paces.get(id).is_some_and(|pace| pace.count > AT_ONCE)
+    }
+
+    /// What is right again is news when it is not.
+    fn forget_all_but(&mut self, amiss: &[Amiss]) {
+        let still = |(id, _): &(Id, bool)| amiss.iter().any(|amiss| amiss.id == *id);
+        self.noticed.retain(still);
+        self.told.retain(still);
+    }
+}
+
 impl Parts {
     /// Puts right what may be, says what is not as it should be, and until when nothing else is to be done if nothing
     /// changes. `bundle`: whom to trust.
@@ -75,20 +106,16 @@ impl Parts {
         }
         let amiss = registration.amiss(&seen.objects, bundle);
         self.context.metrics.registration_intact(amiss.is_empty());
+        keeping.forget_all_but(&amiss);
         if amiss.is_empty() {
             self.readiness.open(Gate::Registration);
-            let pace = std::mem::take(&mut keeping.pace);
-            *keeping = Keeping {
-                established: true,
-                bundle: bundle.to_owned(),
-                pace,
-                ..Keeping::default()
-            };
+            keeping.established = true;
+            bundle.clone_into(&mut keeping.bundle);
             return Timestamp::MAX;
         }
-        if registration.registrar() == Registrar::Chart
-            && let Some(sentence) = sentence(&amiss)
-        {
+        let stays =
+            registration.registrar() == Registrar::Chart || amiss.iter().any(|amiss| keeping.is_fought_over(&amiss.id));
+        if stays && let Some(sentence) = sentence(&amiss, |id| keeping.is_fought_over(id)) {
             self.readiness.explain(Gate::Registration, &sentence);
         }
         let ours = registration.registrar() == Registrar::Chart || !keeping.established || self.context.leads();
@@ -105,46 +132,44 @@ impl Parts {
     }
 
     async fn mend(&self, amiss: &[Amiss], keeping: &mut Keeping, now: Timestamp) -> Timestamp {
-        let may = keeping.pace.next();
-        if now < may {
-            return may;
-        }
         if !amiss.iter().any(Amiss::is_ours) {
             // Nothing but a change can help, or that this process leads and may tell of it.
             return if self.context.leads() {
                 Timestamp::MAX
             } else {
-                later(now, LONGEST)
+                later(now, AGAIN)
             };
         }
-        keeping.pace.mended(now);
-        if let Err(error) = registration::mend(&self.client, amiss).await {
+        let (due, next) = keeping.due(amiss, now);
+        if due.is_empty() {
+            return next;
+        }
+        if let Err(error) = registration::mend(&self.client, due).await {
             tracing::warn!(%error, "the webhook could not be registered, trying again");
         }
-        later(now, AGAIN)
+        next.min(later(now, AGAIN))
     }
 
     /// Logs and counts what is new, and has the leader write an Event. What is simply not there yet at the start is no news.
     async fn tell(&self, news: Vec<&Amiss>, keeping: &mut Keeping) {
         for amiss in news {
-            if !keeping.established && (amiss.is_ours() || amiss.wrong.is_empty()) {
+            let again = keeping.is_fought_over(&amiss.id);
+            if !keeping.established && !again && (amiss.is_ours() || amiss.wrong.is_empty()) {
                 continue;
             }
             let what = if amiss.wrong.is_empty() {
                 format!("{} trusts another certificate than the webhook's", amiss.id)
             } else {
-                amiss.wrong.join("; ")
+                let wrong: Vec<&str> = amiss.wrong.iter().map(|wrong| wrong.what.as_str()).collect();
+                wrong.join("; ")
             };
-            let outcome = if amiss.is_ours() {
-                "it is put right"
-            } else {
-                "upgrade chart and operator together, or put it back"
-            };
-            if keeping.noticed.insert(amiss.id.clone()) {
+            let outcome = amiss.outcome(again);
+            let news = (amiss.id.clone(), again);
+            if keeping.noticed.insert(news.clone()) {
                 tracing::warn!(object = %amiss.id, what, outcome, "the registration is not as it should be");
                 self.context.metrics.registration_changed();
             }
-            if self.context.leads() && keeping.told.insert(amiss.id.clone()) {
+            if self.context.leads() && keeping.told.insert(news) {
                 let note = format!("{what}: {outcome}");
                 events::warn(reference(amiss), Reason::RegistrationChanged, &note, &self.context).await;
             }
@@ -169,6 +194,8 @@ fn later(now: Timestamp, pause: SignedDuration) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::history::Employees;
+    use crate::webhook::registration::Objects;
 
     #[test]
     fn what_is_changed_again_and_again_is_put_right_at_once_and_then_less_and_less_often() {
@@ -185,5 +212,51 @@ mod tests {
         now = later(now, CALM + SignedDuration::from_secs(1));
         pace.mended(now);
         assert_eq!(pace.next(), now, "it was calm for a minute");
+    }
+
+    #[test]
+    fn who_fights_over_one_object_holds_up_no_other() -> Result<(), registration::Error> {
+        let names = registration::Names {
+            operator_user: "scarlet".to_owned(),
+            operator_namespace: "pimpernel-system".to_owned(),
+            sessions_namespace: "pimpernel-sessions".to_owned(),
+        };
+        let url = "https://127.0.0.1:9443";
+        let registration = Registration::new(Registrar::Operator, &names, url, Employees::Sessions)?;
+        let amiss = registration.amiss(&Objects::new(), "");
+        let (fought, others) = amiss.split_at(1);
+        let mut keeping = Keeping::default();
+        let mut now = Timestamp::constant(1_795_420_800, 0);
+        for _ in 0..7 {
+            let (due, next) = keeping.due(fought, now);
+            assert!(due.len() == 1 || next > now, "it is not said when");
+            now = if due.is_empty() { next } else { now };
+        }
+        let (due, next) = keeping.due(&amiss, now);
+        assert_eq!(due.len(), others.len(), "one waits, and the others do not");
+        assert!(next > now && next <= later(now, LONGEST), "{next}");
+        assert_eq!(keeping.due(fought, next).0.len(), 1, "nor does that one for ever");
+        let of_others = others.iter().any(|amiss| keeping.is_fought_over(&amiss.id));
+        assert!(
+            keeping.is_fought_over(&fought[0].id) && !of_others,
+            "not that one alone"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_right_again_is_news_when_it_is_not() {
+        let id = |name: &str| Id {
+            kind: registration::Kind::ValidatingAdmissionPolicy,
+            name: name.to_owned(),
+        };
+        let mut keeping = Keeping::default();
+        keeping.noticed.insert((id("mended"), false));
+        keeping.told.insert((id("mended"), true));
+        keeping.forget_all_but(&[]);
+        assert!(
+            keeping.noticed.is_empty() && keeping.told.is_empty(),
+            "it would not be told again"
+        );
     }
 }

@@ -18,8 +18,24 @@ const NARROWING: [&str; 9] = [
     "resourceNames",
 ];
 
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What.
+    pub what: String,
+    /// Whether somebody has added what makes it be for less, or refuse more.
+    pub added: bool,
+}
+
+impl Wrong {
+    /// What nobody has added.
+    pub fn of(what: String) -> Self {
+        Self { what, added: false }
+    }
+}
+
 /// What is wrong with the webhooks of a configuration, but for whom they trust.
-pub fn webhooks(id: &Id, found: &Value, wanted: &Value, registrar: Registrar) -> Vec<String> {
+pub fn webhooks(id: &Id, found: &Value, wanted: &Value, registrar: Registrar) -> Vec<Wrong> {
     let list = |webhooks: &Value| webhooks.as_array().cloned().unwrap_or_default();
     let (found, wanted) = (list(found), list(wanted));
     let same = |one: &Value, other: &Value| one.get("name") == other.get("name");
@@ -27,41 +43,45 @@ pub fn webhooks(id: &Id, found: &Value, wanted: &Value, registrar: Registrar) ->
     for webhook in &wanted {
         let name = webhook.get("name").and_then(Value::as_str).unwrap_or_default();
         match found.iter().find(|found| same(found, webhook)) {
-            None => wrong.push(format!("{id} lacks the webhook `{name}`")),
+            None => wrong.push(Wrong::of(format!("{id} lacks the webhook `{name}`"))),
             Some(found) => {
                 let what = format!("`{name}` in {id}");
                 wrong.extend(fields(&what, &without_client(found), &without_client(webhook)));
                 if address(found, registrar) != address(webhook, registrar) {
-                    wrong.push(format!("{what} leads elsewhere"));
+                    wrong.push(Wrong::of(format!("{what} leads elsewhere")));
                 }
             }
         }
     }
     if registrar == Registrar::Operator {
         let besides = found.iter().filter(|found| !wanted.iter().any(|one| same(one, found)));
-        wrong.extend(besides.map(|webhook| format!("{id} has {} besides", webhook["name"])));
+        wrong.extend(besides.map(|webhook| Wrong::of(format!("{id} has {} besides", webhook["name"]))));
     }
     wrong
 }
 
 /// What is wrong with the `spec` of a policy or a binding.
-pub fn spec(id: &Id, found: &Value, wanted: &Value) -> Vec<String> {
+pub fn spec(id: &Id, found: &Value, wanted: &Value) -> Vec<Wrong> {
     fields(&id.to_string(), found, wanted)
 }
 
 /// The fields that are not as wanted.
-fn fields(what: &str, found: &Value, wanted: &Value) -> Vec<String> {
+fn fields(what: &str, found: &Value, wanted: &Value) -> Vec<Wrong> {
     let entries = |value: &Value| value.as_object().cloned().unwrap_or_default();
     let (found, wanted) = (entries(found), entries(wanted));
     let other = |(field, wanted): (&String, &Value)| !like(found.get(field).unwrap_or(&Value::Null), wanted);
-    let changed = wanted.iter().filter(|entry| other(*entry)).map(|(field, _)| field);
+    let changed = wanted
+        .iter()
+        .filter(|entry| other(*entry))
+        .map(|(field, _)| Wrong::of(format!("{what} has another `{field}`")));
     let narrowed = found
         .iter()
         .filter(|(field, value)| !wanted.contains_key(*field) && narrows(field, value));
-    changed
-        .chain(narrowed.map(|(field, _)| field))
-        .map(|field| format!("{what} has another `{field}`"))
-        .collect()
+    let added = narrowed.map(|(field, _)| Wrong {
+        what: format!("{what} has `{field}`, which it should not"),
+        added: true,
+    });
+    changed.chain(added).collect()
 }
 
 /// Whether one is as the other, but for what may be filled in.

@@ -28,7 +28,7 @@ fn beside_the_base(name: &str) -> Result<PathBuf> {
 }
 
 /// The documents of a text, empty ones left out.
-fn documents(text: &str) -> Result<Vec<Value>> {
+pub fn documents(text: &str) -> Result<Vec<Value>> {
     let documents: Result<Vec<Value>, _> = serde_yaml::Deserializer::from_str(text)
         .map(Value::deserialize)
         .collect();

@@ -137,7 +137,7 @@ fn every_combination_of_settings_has_fields_of_every_version_of_kubernetes_alone
 }
 
 /// Has the API server know kinds of others.
-fn define(plane: &ControlPlane, module: &Module, files: &[&str]) -> Result<()> {
+pub fn define(plane: &ControlPlane, module: &Module, files: &[&str]) -> Result<()> {
     let folder = module.fetch()?;
     for file in files {
         let file = folder.join(file).to_string_lossy().into_owned();

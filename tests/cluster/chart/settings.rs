@@ -1,10 +1,12 @@
 //! What the settings of the chart come to: every combination that people choose from, for every version of Kubernetes.
 
 use anyhow::{Context, Result, ensure};
+use pimpernel::controllers::lease::Timing;
 use pimpernel_launcher::{ControlPlane, assets};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::time::Duration;
 
 use super::find;
 use crate::common::chart::{NAMESPACE, chart, control_plane, lint, rendered, template, template_for};
@@ -231,6 +233,94 @@ fn no_request_for_the_webhook_goes_to_the_pod_of_helm_test() -> Result<()> {
         find(&rendered(helm, &["test.create=false"])?, "Pod", "pimpernel-test").is_err(),
         "it is there"
     );
+    Ok(())
+}
+
+#[test]
+fn values_that_would_render_and_not_run_are_refused_with_one_sentence() -> Result<()> {
+    let of_their_own = "nobody but the operator may create pods, Secrets or tokens, so it must be one of its own";
+    for helm in assets::helms()? {
+        for (value, says) in [
+            ("lease.duration=0s", "lease.duration `0s` must be at least one second"),
+            (
+                "lease.duration=0m10s",
+                "`10s` must be shorter than lease.duration `0m10s`: ",
+            ),
+            (
+                "lease.retryPeriod=6s",
+                "lease.retryPeriod `6s` must be at least one second and at most half of ",
+            ),
+            ("sessionsNamespace.name=kube-system", of_their_own),
+            ("sessionsNamespace.name=kube-node-lease", of_their_own),
+            ("sessionsNamespace.name=default", of_their_own),
+            ("sessionsNamespace.name=pimpernel-system", of_their_own),
+            ("replicas=0", "nobody would answer the webhook"),
+        ] {
+            let refused = template(&helm, &[value])
+                .err()
+                .with_context(|| format!("{value} is taken"))?;
+            ensure!(refused.to_string().contains(says), "{refused}");
+        }
+        template(&helm, &["replicas=0", "webhook.url=https://127.0.0.1:9443"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_chart_takes_the_timings_of_the_lease_that_the_operator_takes() -> Result<()> {
+    let helm = &assets::helms()?[0];
+    let second = Duration::from_secs;
+    for (texts, [lease_duration, renew_deadline, retry_period]) in [
+        (["1m", "0059s", "2s"], [60, 59, 2]),
+        (["1m", "60s", "2s"], [60, 60, 2]),
+        (["1h0m1s", "1h", "30m"], [3601, 3600, 1800]),
+        (["1h0m1s", "1h", "30m1s"], [3601, 3600, 1801]),
+        (["15s", "9s", "4s"], [15, 9, 4]),
+        (["15s", "9s", "5s"], [15, 9, 5]),
+        (["15s", "10s", "0s"], [15, 10, 0]),
+        (["3s", "2s", "1s"], [3, 2, 1]),
+        (["1s", "0s", "0s"], [1, 0, 0]),
+    ] {
+        let [lease, renew, retry] = texts;
+        let values = [
+            format!("lease.duration={lease}"),
+            format!("lease.renewDeadline={renew}"),
+            format!("lease.retryPeriod={retry}"),
+        ];
+        let taken = template(helm, &values.each_ref().map(String::as_str)).is_ok();
+        let timing = Timing {
+            lease_duration: second(lease_duration),
+            renew_deadline: second(renew_deadline),
+            retry_period: second(retry_period),
+        };
+        ensure!(taken == timing.validated().is_ok(), "{texts:?}: {taken}");
+    }
+    Ok(())
+}
+
+#[test]
+fn replicas_are_spread_by_their_own_labels_unless_others_are_given() -> Result<()> {
+    let helm = &assets::helms()?[0];
+    let spread = |values: &[&str]| -> Result<Value> {
+        let objects = rendered(helm, values)?;
+        let pod = &find(&objects, "Deployment", "pimpernel-operator")?["spec"]["template"]["spec"];
+        Ok(pod["topologySpreadConstraints"].clone())
+    };
+    let own = serde_json::json!({"matchLabels": {
+        "app.kubernetes.io/name": "pimpernel", "app.kubernetes.io/instance": "pimpernel",
+    }});
+    ensure!(spread(&[])?[0]["labelSelector"] == own, "by default");
+    let given = [
+        "topologySpreadConstraints[0].topologyKey=zone",
+        "topologySpreadConstraints[1].topologyKey=rack",
+        "topologySpreadConstraints[1].labelSelector.matchLabels.a=b",
+    ];
+    let wanted = serde_json::json!([
+        {"topologyKey": "zone", "labelSelector": own},
+        {"topologyKey": "rack", "labelSelector": {"matchLabels": {"a": "b"}}},
+    ]);
+    let found = spread(&given)?;
+    ensure!(found == wanted, "{found}");
     Ok(())
 }
 

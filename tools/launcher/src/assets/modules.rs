@@ -45,6 +45,25 @@ pub const PROMETHEUS_OPERATOR: Module = Module {
     sum: "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
 };
 
+/// The controllers of Flux, each with the definitions of its kinds under `config/crd/bases`.
+pub const FLUX: [Module; 3] = [
+    Module {
+        path: "github.com/fluxcd/helm-controller",
+        version: "v1.4.3",
+        sum: "h1:449LcGJXLCylvrNCq8ycevwa5mxE1Mn9vxTwlsj/no8=",
+    },
+    Module {
+        path: "github.com/fluxcd/kustomize-controller",
+        version: "v1.7.3",
+        sum: "h1:SzNnGn/4ObAPEHHleM5U7y/AKxKXph3Vj6ZhteeXw8M=",
+    },
+    Module {
+        path: "github.com/fluxcd/source-controller",
+        version: "v1.7.0",
+        sum: "h1:/fBgS4CSmT5Jj/fjQDF92y+pC3gst1GJjgNSzY8Ff9I=",
+    },
+];
+
 impl Module {
     /// Which version it is.
     pub fn version(&self) -> &str {
