@@ -4,6 +4,8 @@
 
 #[path = "properties/bounds.rs"]
 mod bounds;
+#[path = "properties/catalogues.rs"]
+mod catalogues;
 #[path = "properties/consents.rs"]
 mod consents;
 #[path = "properties/model.rs"]

@@ -14,39 +14,39 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
-const CITY: &str = "bath";
-const APPLICATIONS: [&str; 4] = ["ash", "elm", "oak", "yew"];
+pub const CITY: &str = "bath";
+pub const APPLICATIONS: [&str; 4] = ["ash", "elm", "oak", "yew"];
 /// How many actions there are in all.
 const MOST: usize = 7;
 
 /// One action, which is the only one of its permission; its number is its name.
 #[derive(Clone, Debug)]
-struct Deed {
-    application: &'static str,
-    unrestricted: bool,
-    from_factory: bool,
-    sessions: Option<Vec<&'static str>>,
+pub struct Deed {
+    pub application: &'static str,
+    pub unrestricted: bool,
+    pub from_factory: bool,
+    pub sessions: Option<Vec<&'static str>>,
 }
 
 /// What there is before somebody writes.
 #[derive(Clone, Debug)]
-struct Plan {
-    deeds: Vec<Deed>,
+pub struct Plan {
+    pub deeds: Vec<Deed>,
     /// Which implies and which requires which other one, by number: none leads back.
-    implies: Vec<(usize, usize)>,
-    requires: Vec<(usize, usize)>,
-    applications: Vec<&'static str>,
+    pub implies: Vec<(usize, usize)>,
+    pub requires: Vec<(usize, usize)>,
+    pub applications: Vec<&'static str>,
     /// What the roles list that the writer has, and the one that is written or given.
-    roles: [Vec<usize>; 3],
-    state: LifecycleState,
+    pub roles: [Vec<usize>; 3],
+    pub state: LifecycleState,
     /// Whether the writer, and another employee, have the third role.
-    held: (bool, bool),
-    session: Option<Mode>,
+    pub held: (bool, bool),
+    pub session: Option<Mode>,
 }
 
 /// What is written.
 #[derive(Clone, Debug)]
-enum Write {
+pub enum Write {
     /// The third role.
     Role(Vec<usize>, LifecycleState),
     /// A colleague with that role.
@@ -82,58 +82,7 @@ fn lines() -> impl Strategy<Value = Vec<usize>> {
     subsequence((0..MOST).collect::<Vec<_>>(), 0..=3)
 }
 
-/// What chance would seldom bring: one action that implies a second and so a third, of three applications.
-#[derive(Clone, Debug)]
-enum Chain {
-    /// The writer has the first, the tenant has not the application of the second, and the role that is given has the third.
-    Broken([usize; 3]),
-    /// Everybody has the first, and the role has the second.
-    Free([usize; 3]),
-}
-
-fn chain() -> impl Strategy<Value = Option<Chain>> {
-    let links = subsequence((0..MOST).collect::<Vec<_>>(), 3).prop_map(|links| [links[0], links[1], links[2]]);
-    (0..4, links).prop_map(|(which, links)| match which {
-        0 => Some(Chain::Broken(links)),
-        1 => Some(Chain::Free(links)),
-        _ => None,
-    })
-}
-
-impl Chain {
-    fn put(self, plan: &mut Plan) {
-        let (Self::Broken(links) | Self::Free(links)) = self;
-        for (link, application) in links.into_iter().zip(APPLICATIONS) {
-            plan.deeds[link].application = application;
-            plan.deeds[link].unrestricted = false;
-        }
-        let [first, second, third] = links;
-        plan.implies.retain(|(from, _)| *from != first && *from != second);
-        plan.implies.extend([(first, second), (second, third)]);
-        plan.state = LifecycleState::Active;
-        plan.applications.retain(|name| *name == "yew");
-        if matches!(self, Self::Broken(_)) {
-            plan.applications.extend(["ash", "oak"]);
-            plan.roles[0] = vec![first];
-            plan.roles[2] = vec![third];
-        } else {
-            plan.applications.extend(["ash", "elm"]);
-            plan.deeds[first].unrestricted = true;
-            plan.roles[2] = vec![second];
-        }
-    }
-}
-
 fn plan() -> impl Strategy<Value = Plan> {
-    (by_chance(), chain()).prop_map(|(mut plan, chain)| {
-        if let Some(chain) = chain {
-            chain.put(&mut plan);
-        }
-        plan
-    })
-}
-
-fn by_chance() -> impl Strategy<Value = Plan> {
     let mode = prop_oneof![3 => Just(None), 1 => select(vec![Some(Mode::Configure), Some(Mode::Support)])];
     (
         prop::collection::vec(deed(), MOST),
@@ -164,7 +113,7 @@ fn write() -> impl Strategy<Value = Write> {
 }
 
 impl Plan {
-    fn catalog(&self, application: &str) -> Value {
+    pub fn catalog(&self, application: &str) -> Value {
         let named = |(_, to): &(usize, usize)| format!("{}/p{to}:Do", self.deeds[*to].application);
         let of = |edges: &[(usize, usize)], from| edges.iter().filter(|edge| edge.0 == from).map(named).collect();
         let own = self
@@ -187,14 +136,17 @@ impl Plan {
         json!({"displayName": application, "permissions": permissions.collect::<Vec<_>>()})
     }
 
-    fn role(&self, number: usize, lines: &[usize], state: LifecycleState) -> RoleSpec {
-        let grant = |line: &usize| Grant {
+    pub fn grants(&self, lines: &[usize]) -> impl Iterator<Item = Grant> {
+        lines.iter().map(|line| Grant {
             application: self.deeds[*line].application.to_owned(),
             permission: format!("p{line}"),
             actions: vec!["Do".to_owned()],
-        };
+        })
+    }
+
+    pub fn role(&self, number: usize, lines: &[usize], state: LifecycleState) -> RoleSpec {
         let mut role = specs::role(&format!("Role {number}"), state, &[]);
-        role.permissions = lines.iter().map(grant).collect();
+        role.permissions = self.grants(lines).collect();
         role
     }
 
@@ -242,7 +194,7 @@ impl Write {
     }
 
     /// Whether the writer is let in with it.
-    fn admitted(&self, plan: &Plan, world: &World) -> bool {
+    pub fn admitted(&self, plan: &Plan, world: &World) -> bool {
         let (name, subject) = match self {
             Self::Role(lines, state) => {
                 let old = world.roles.get(&Name::new(CITY, "role-2")).cloned();
