@@ -4,6 +4,7 @@ use super::clock::ServerClock;
 use super::observed::Observed;
 use super::opening::Openings;
 use super::queue::Queue;
+use super::rights::Told;
 use super::witness::Witness;
 use crate::policy::{Directory, Key, Kind, Settings};
 use crate::telemetry::Metrics;
@@ -47,6 +48,8 @@ pub struct Context {
     pub witness: Arc<Witness>,
     /// Who is being let in.
     pub openings: Openings,
+    /// What the operator holds itself.
+    pub rights: Told,
     /// Sessions: endings must not wait behind anything else.
     pub sessions: Queue,
     /// Everything else.
@@ -71,6 +74,7 @@ impl Context {
             observed: Observed::default(),
             witness: Arc::new(witness),
             openings: Openings::default(),
+            rights: Told::default(),
             sessions: Queue::default(),
             others: Queue::default(),
             metrics,
@@ -121,6 +125,14 @@ impl Context {
         }
         for key in woken.changed {
             self.lane(key.kind).changed(key, now);
+        }
+    }
+
+    /// Has whatever failed looked at at once, if this process leads.
+    pub fn retry(&self) {
+        if let Some(now) = self.clock.now().filter(|_| self.leads()) {
+            self.sessions.retry(now);
+            self.others.retry(now);
         }
     }
 

@@ -2,11 +2,10 @@
 //! panics, hangs or fails is tried again and stops nobody (invariant V13).
 
 use super::context::Context;
-use super::queue::Turn;
+use super::queue::{Looked, Turn};
 use super::reconcile::reconcile;
-use crate::policy::{Key, Kind};
+use crate::policy::Kind;
 use crate::telemetry::Outcome;
-use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
@@ -49,12 +48,12 @@ async fn lane(context: Arc<Context>, kind: Kind, workers: usize, mut shutdown: w
             _ = shutdown.wait_for(|asked| *asked) => None,
             next = next => next,
         };
-        let Some((permit, Turn { key, awaited })) = next else {
+        let Some((permit, turn)) = next else {
             break;
         };
         let context = context.clone();
         tokio::spawn(async move {
-            look(&key, awaited, &context).await;
+            look(turn, &context).await;
             drop(permit);
         });
     }
@@ -62,19 +61,20 @@ async fn lane(context: Arc<Context>, kind: Kind, workers: usize, mut shutdown: w
     let _ = permits.acquire_many(all).await;
 }
 
-async fn look(key: &Key, awaited: Option<Timestamp>, context: &Arc<Context>) {
+async fn look(turn: Turn, context: &Arc<Context>) {
     let began = Instant::now();
+    let key = &turn.key;
     let task = {
         let (key, context) = (key.clone(), context.clone());
         tokio::spawn(async move { tokio::time::timeout(LIMIT, reconcile(&key, &context)).await })
     };
     let outcome = match task.await {
-        Ok(Ok(Ok(wake_at))) => {
-            context.lane(key.kind).done(key, wake_at);
+        Ok(Ok(Ok(looked))) => {
             context.metrics.reconciled(key.kind, Outcome::Done, began.elapsed());
-            if let (Some(awaited), Some(now)) = (awaited, context.clock.now()) {
+            if let (Looked::Done { .. }, Some(awaited), Some(now)) = (looked, turn.awaited, context.clock.now()) {
                 context.metrics.turned(key.kind, now.duration_since(awaited));
             }
+            context.lane(key.kind).done(key, looked);
             return;
         }
         Ok(Ok(Err(error))) => {

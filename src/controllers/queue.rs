@@ -21,8 +21,22 @@ pub struct Queue {
 pub struct Turn {
     /// What to look at.
     pub key: Key,
-    /// The instant for which it was awaited, if it is that which brings the turn and not a change.
+    /// The deadline that has passed and for which nothing was done yet, if there is one.
     pub awaited: Option<Timestamp>,
+}
+
+/// How a key was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// All is done.
+    Done {
+        /// The instant at which something changes by itself.
+        deadline: Option<Timestamp>,
+        /// When to look again besides.
+        besides: Option<Timestamp>,
+    },
+    /// Something is left to do then.
+    Unfinished(Timestamp),
 }
 
 #[derive(Default)]
@@ -42,13 +56,7 @@ impl Queue {
 
     /// Has `key` looked at, at `at` or before.
     pub fn add(&self, key: Key, at: Timestamp) {
-        let mut inner = self.inner();
-        if let Some(again) = inner.running.get_mut(&key) {
-            *again = earliest(*again, Some(at));
-            return;
-        }
-        inner.schedule(key, at);
-        drop(inner);
+        self.inner().again(key, at);
         self.changed.notify_one();
     }
 
@@ -85,22 +93,31 @@ impl Queue {
         }
     }
 
-    /// `key` was looked at without fault; it is due again at `wake_at`, if ever.
-    pub fn done(&self, key: &Key, wake_at: Option<Timestamp>) {
+    /// `key` was looked at without fault; it is due again as that says, if ever. A deadline for which something is left to do
+    /// is still awaited.
+    pub fn done(&self, key: &Key, looked: Looked) {
         let mut inner = self.inner();
         inner.failures.remove(key);
         let again = inner.running.remove(key).flatten();
-        if let Some(at) = wake_at {
-            inner.awaited.insert(key.clone(), at);
-        }
-        if let Some(at) = earliest(again, wake_at) {
+        let due = match looked {
+            Looked::Done { deadline, besides } => {
+                match deadline {
+                    Some(at) => drop(inner.awaited.insert(key.clone(), at)),
+                    None => drop(inner.awaited.remove(key)),
+                }
+                earliest(deadline, besides)
+            }
+            Looked::Unfinished(at) => Some(at),
+        };
+        if let Some(at) = earliest(again, due) {
             inner.schedule(key.clone(), at);
         }
         drop(inner);
         self.changed.notify_one();
     }
 
-    /// Looking at `key` failed; it is due again after a pause that doubles with each failure, 0.1 s to 5 minutes.
+    /// Looking at `key` failed; it is due again after a pause that doubles with each failure, 0.1 s to 5 minutes, and what
+    /// was awaited still is.
     pub fn failed(&self, key: &Key, now: Timestamp) {
         let mut inner = self.inner();
         let again = inner.running.remove(key).flatten();
@@ -113,6 +130,16 @@ impl Queue {
             Some(retry),
         );
         inner.schedule(key.clone(), at.unwrap_or(retry));
+        drop(inner);
+        self.changed.notify_one();
+    }
+
+    /// Has what failed looked at without a further pause: what it failed for may be there now.
+    pub fn retry(&self, now: Timestamp) {
+        let mut inner = self.inner();
+        for key in inner.failures.keys().cloned().collect::<Vec<_>>() {
+            inner.again(key, now);
+        }
         drop(inner);
         self.changed.notify_one();
     }
@@ -133,10 +160,7 @@ impl Inner {
     /// The next key that is due at `now`; without one, when one will be, if ever.
     fn take(&mut self, now: Timestamp) -> Result<Turn, Option<Timestamp>> {
         for key in self.pace.ended(now) {
-            match self.running.get_mut(&key) {
-                Some(again) => *again = earliest(*again, Some(now)),
-                None => self.schedule(key, now),
-            }
+            self.again(key, now);
         }
         match self.order.first().cloned() {
             Some((at, key)) if at <= now => {
@@ -144,10 +168,18 @@ impl Inner {
                 self.due.remove(&key);
                 self.running.insert(key.clone(), None);
                 self.pace.looked(&key, now);
-                let awaited = self.awaited.remove(&key).filter(|awaited| *awaited == at);
+                let awaited = self.awaited.get(&key).copied().filter(|awaited| *awaited <= now);
                 Ok(Turn { key, awaited })
             }
             next => Err(earliest(next.map(|(at, _)| at), self.pace.end_of_stream())),
+        }
+    }
+
+    /// `key` is due at `at`, or at once when its present turn ends.
+    fn again(&mut self, key: Key, at: Timestamp) {
+        match self.running.get_mut(&key) {
+            Some(again) => *again = earliest(*again, Some(at)),
+            None => self.schedule(key, at),
         }
     }
 
@@ -162,5 +194,67 @@ impl Inner {
         }
         self.due.insert(key.clone(), at);
         self.order.insert((at, key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Kind, Name};
+
+    fn key(name: &str) -> Key {
+        Key::new(Kind::Role, Name::new("lsp", name))
+    }
+
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(milliseconds).unwrap()
+    }
+
+    /// What was awaited of the key whose turn it is.
+    fn turn(queue: &Queue, now: i64) -> Turn {
+        queue.inner().take(at(now)).unwrap()
+    }
+
+    fn until(deadline: Option<i64>, besides: Option<i64>) -> Looked {
+        let (deadline, besides) = (deadline.map(at), besides.map(at));
+        Looked::Done { deadline, besides }
+    }
+
+    #[test]
+    fn a_deadline_is_awaited_until_all_is_done_for_it_and_no_longer() {
+        let queue = Queue::default();
+        queue.add(key("valet"), at(0));
+        let first = turn(&queue, 0);
+        assert_eq!(first.awaited, None, "nothing was to change by itself");
+        queue.done(&first.key, until(Some(1000), Some(400)));
+        let besides = turn(&queue, 400);
+        assert_eq!(besides.awaited, None, "that is no deadline");
+        queue.done(&besides.key, until(Some(1000), None));
+        let tried = turn(&queue, 1010);
+        assert_eq!(tried.awaited, Some(at(1000)));
+        queue.failed(&tried.key, at(1020));
+        let begun = turn(&queue, 1120);
+        assert_eq!(begun.awaited, Some(at(1000)), "what failed is not done");
+        queue.done(&begun.key, Looked::Unfinished(at(1130)));
+        let ended = turn(&queue, 1130);
+        assert_eq!(ended.awaited, Some(at(1000)), "nor is what is left for later");
+        queue.done(&ended.key, until(None, Some(2000)));
+        assert_eq!(turn(&queue, 2000).awaited, None, "it counts once");
+    }
+
+    #[test]
+    fn what_failed_for_long_is_looked_at_at_once_when_it_may_succeed() {
+        let queue = Queue::default();
+        queue.add(key("valet"), at(0));
+        for number in 0..12 {
+            let now = number * 1_000_000;
+            queue.failed(&turn(&queue, now).key, at(now));
+        }
+        let now = 11_000_001;
+        assert!(queue.inner().take(at(now)).is_err(), "it is not its turn");
+        queue.retry(at(now));
+        queue.done(&turn(&queue, now).key, until(None, None));
+        queue.retry(at(now));
+        assert!(queue.inner().take(at(now)).is_err(), "it has not failed any more");
     }
 }

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::error::{Error, answer, is_unreadable};
 use super::kinds::{Catalogs, Consents, Declared, Employees, Impersonations, Roles, Status, Tenants};
+use super::queue::Looked;
 use super::{apply, default_roles, events, history, records, rights};
 use crate::api::{GROUP, VERSION};
 use crate::policy::children::Child;
@@ -20,8 +21,8 @@ pub const MANAGER: &str = "pimpernel";
 /// How long a session waits for one that is being opened for the same person.
 const AGAIN: SignedDuration = SignedDuration::from_millis(50);
 
-/// Looks at one object. When to look again, if ever.
-pub async fn reconcile(key: &Key, context: &Context) -> Result<Option<Timestamp>, Error> {
+/// Looks at one object.
+pub async fn reconcile(key: &Key, context: &Context) -> Result<Looked, Error> {
     match key.kind {
         Kind::Tenant => step::<Tenants>(key, context).await,
         Kind::Role => step::<Roles>(key, context).await,
@@ -32,40 +33,25 @@ pub async fn reconcile(key: &Key, context: &Context) -> Result<Option<Timestamp>
     }
 }
 
-async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timestamp>, Error> {
+async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error> {
     let now = context.clock.now().ok_or(Error::NoTime)?;
     let directory = context.directory();
     let Some(entry) = D::entry(&directory, &key.name) else {
-        if others_first(key, &[], (context, now)).await {
-            return Ok(Some(now));
-        }
-        apply::children(key, &[], context).await?;
-        let observed = context.observed.of(key);
-        let departed = match key.kind {
-            Kind::Impersonation => departed(&key.name, None, (&observed, &directory), now),
-            Kind::Tenant | Kind::Role | Kind::Employee | Kind::Consent | Kind::PermissionCatalog => vec![],
-        };
-        for record in records::store(&departed, context).await? {
-            context
-                .metrics
-                .session_ended(Reason::Deleted, now.duration_since(record.spec.time.0));
-        }
-        apply::tidy(key, &[], context).await?;
-        history::keep(key, (&directory, now), context).await?;
-        return Ok(None);
+        return gone(key, (&directory, now), context).await;
     };
     let mut decision = D::decide(&key.name, &entry, &context.observed.of(key), &directory, now);
+    let mut besides = None;
     if key.kind == Kind::PermissionCatalog
         && let Some((further, again)) = rights::grantable(&key.name, (&directory, now), context).await?
     {
         decision.further = Some(further);
-        decision.wake_at = earliest(decision.wake_at, again);
+        besides = again;
     }
     if !admitted::<D>(key, &entry, &decision, (&directory, context)) {
-        return Ok(now.checked_add(AGAIN).ok());
+        return Ok(Looked::Unfinished(now.checked_add(AGAIN).unwrap_or(now)));
     }
     if others_first(key, &decision.children, (context, now)).await {
-        return Ok(Some(now));
+        return Ok(Looked::Unfinished(now));
     }
     let applied = apply::children(key, &decision.children, context).await;
     let applied = match &decision.default_roles {
@@ -80,15 +66,42 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Option<Timest
     };
     let stored = records::store(&decision.records, context).await;
     let kept = history::keep(key, (&directory, now), context).await;
-    let wake_at = report::<D>(key, &entry, &decision, (&told, now), context).await?;
+    let counts = report::<D>(key, &entry, &decision, (&told, now), context).await?;
     let applied = applied?;
     stored?;
     kept?;
     apply::tidy(key, &decision.children, context).await?;
     match (applied, told) {
-        (Applied::Complete, _) => Ok(earliest(decision.wake_at, wake_at)),
+        (Applied::Complete, _) => Ok(Looked::Done {
+            deadline: decision.wake_at,
+            besides: earliest(besides, counts),
+        }),
         (Applied::Failed(..), told) => Err(Error::Withheld(told)),
     }
+}
+
+/// Withdraws all that there was because of an object that is there no more, and puts on record what ended with it.
+async fn gone(key: &Key, (directory, now): (&Directory, Timestamp), context: &Context) -> Result<Looked, Error> {
+    if others_first(key, &[], (context, now)).await {
+        return Ok(Looked::Unfinished(now));
+    }
+    apply::children(key, &[], context).await?;
+    let observed = context.observed.of(key);
+    let departed = match key.kind {
+        Kind::Impersonation => departed(&key.name, None, (&observed, directory), now),
+        Kind::Tenant | Kind::Role | Kind::Employee | Kind::Consent | Kind::PermissionCatalog => vec![],
+    };
+    for record in records::store(&departed, context).await? {
+        context
+            .metrics
+            .session_ended(Reason::Deleted, now.duration_since(record.spec.time.0));
+    }
+    apply::tidy(key, &[], context).await?;
+    history::keep(key, (directory, now), context).await?;
+    Ok(Looked::Done {
+        deadline: None,
+        besides: None,
+    })
 }
 
 /// Of many sessions that end at once each loses one right before more is done for any of them: whether this one has lost one

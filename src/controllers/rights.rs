@@ -10,14 +10,30 @@ use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRul
 use k8s_openapi::api::rbac::v1 as rbac;
 use kube::api::{Api, PostParams};
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 
 /// Where the operator has no other rights than everywhere.
 const ANYWHERE: &str = "default";
 /// How soon a catalogue is looked at again for which the operator lacks a right: nothing tells when it gets it.
-const AGAIN: SignedDuration = SignedDuration::from_secs(10);
+const AGAIN: SignedDuration = SignedDuration::from_secs(2);
+
+/// What the operator was last told that it holds everywhere.
+#[derive(Default)]
+pub struct Told(Mutex<Option<BTreeSet<String>>>);
+
+impl Told {
+    /// Takes in what it holds now, in whatever order that is told. Whether it is something else than last time.
+    fn changes(&self, held: &[rbac::PolicyRule]) -> bool {
+        let held: BTreeSet<String> = held.iter().map(|rule| format!("{rule:?}")).collect();
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = last.as_ref().is_some_and(|last| *last != held);
+        *last = Some(held);
+        changes
+    }
+}
 
 /// Whether the operator holds all that the catalogue grants, as a condition, and when to look again; of one that is refused
-/// nothing is said.
+/// nothing is said. If the operator holds something else than before, whatever failed is tried again at once.
 pub async fn grantable(
     name: &Name,
     (directory, now): (&Directory, Timestamp),
@@ -26,7 +42,12 @@ pub async fn grantable(
     let Some(catalog) = directory.catalog(&name.name) else {
         return Ok(None);
     };
-    let (_, lacking) = divide(&catalog::grantable(catalog), &held(ANYWHERE, context).await?);
+    let held = held(ANYWHERE, context).await?;
+    if context.rights.changes(&held) {
+        context.wake(in_doubt(directory));
+        context.retry();
+    }
+    let (_, lacking) = divide(&catalog::grantable(catalog), &held);
     let holds = lacking.is_empty();
     let (reason, message) = if holds {
         let message = "The operator has all the rights that the catalogue lists";
@@ -125,4 +146,23 @@ pub fn divide(rules: &[Rule], held: &[rbac::PolicyRule]) -> (Vec<Rule>, Vec<Rule
         }
     }
     (kept, missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p6_rights_that_come_or_go_are_noticed_in_whatever_order_they_are_told() {
+        let right = |resource: &str| rbac::PolicyRule {
+            resources: Some(vec![resource.to_owned()]),
+            ..rbac::PolicyRule::default()
+        };
+        let (skills, teams) = (right("skills"), right("teams"));
+        let told = Told::default();
+        assert!(!told.changes(std::slice::from_ref(&skills)), "nothing was known before");
+        assert!(told.changes(&[skills.clone(), teams.clone()]));
+        assert!(!told.changes(&[teams.clone(), skills]));
+        assert!(told.changes(&[teams]));
+    }
 }
