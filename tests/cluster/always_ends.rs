@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::ByteString;
-use serde_json::{Value, json};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::api::ListParams;
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt};
 use tokio::task::JoinSet;
 
 use crate::common::cast::Stage;
 use crate::common::proxy::Call;
 use crate::common::rest::{Caller, object};
-use crate::common::{PATIENCE, SESSIONS, Wish, World};
+use crate::common::{Kind, SESSIONS, Wish, World, exists, until};
 
 const MANY: usize = 100;
 /// From the moment at which the first one is asked for; the last one has a quarter of an hour as well.
@@ -175,7 +178,6 @@ async fn they_are_ended_before_all_else(stage: &Stage, end: Timestamp) -> Result
     proxy.calls();
     stage.world.start_operator()?;
     stage.ready("Role lsp-paris/valet").await?;
-    let began = Instant::now();
     for number in 0..MANY {
         let which = format!("Impersonation lsp-paris/{}", name(number));
         let over = stage.says(&which, "Active", "False", "Expired").await?;
@@ -185,17 +187,8 @@ async fn they_are_ended_before_all_else(stage: &Stage, end: Timestamp) -> Result
             over["status"]["endTime"]
         );
     }
-    for kind in ["ServiceAccount", "Secret"] {
-        let mut left: Vec<Value> = vec![json!(null)];
-        while !left.is_empty() {
-            ensure!(began.elapsed() < PATIENCE, "{} of kind {kind} are left", left.len());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            left = stage
-                .admin
-                .list(kind, SESSIONS, "?labelSelector=pimpernel.dev/derived")
-                .await?;
-        }
-    }
+    goes::<ServiceAccount>(stage).await?;
+    goes::<Secret>(stage).await?;
     let writes: Vec<Call> = proxy.calls().into_iter().filter(Call::is_write).collect();
     let withdrawn =
         |call: &Call| call.method == "DELETE" && call.path.contains("/rolebindings/") && call.is_of_a_session();
@@ -221,5 +214,18 @@ async fn they_are_ended_before_all_else(stage: &Stage, end: Timestamp) -> Result
         "other work came after {before} of {} withdrawals",
         3 * MANY
     );
+    Ok(())
+}
+
+/// Waits until all of a kind is gone that is there for sessions.
+async fn goes<K>(stage: &Stage) -> Result<()>
+where
+    K: Kind + Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    let there = || stage.world.api::<K>(SESSIONS);
+    let of_sessions = ListParams::default().labels("pimpernel.dev/derived");
+    for left in there().list_metadata(&of_sessions).await? {
+        until(there(), &left.name_any(), exists(false)).await?;
+    }
     Ok(())
 }
