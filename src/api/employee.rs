@@ -6,11 +6,11 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who an employee is and which roles she holds.
+/// Who an employee is and which roles they hold.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "pimpernel.dev", version = "v1alpha1", kind = "Employee", plural = "employees", namespaced, status = "EmployeeStatus",
-    doc = "An Employee is a person of one tenant. While she is Active, she has the permissions of her Active roles as native rights under her user name.",
+    doc = "An Employee is a person of one tenant. While Active, they have the permissions of their Active roles as native rights under their user name.",
     shortname = "pemp", category = "pimpernel",
     selectable = ".spec.primaryRole", selectable = ".spec.username", selectable = ".spec.state",
     validation = Rule::new("self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')")
@@ -85,7 +85,7 @@ pub struct SecondaryRole {
 /// Whether an employee works here now.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum EmployeeState {
-    /// Works here: has the rights of her Active roles.
+    /// Works here: has the rights of their Active roles.
     Active,
     /// Does not: has none.
     #[default]

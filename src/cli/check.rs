@@ -39,9 +39,9 @@ const NOT_JUDGED: [(&str, &str); 9] = [
     ),
     (
         "R16, I5, R4",
-        "whether the writer would hand out more than she has, or may give the names of one role to another",
+        "whether the writer would hand out more than they have, or may give the names of one role to another",
     ),
-    ("E6", "whether the writer changes her own employee"),
+    ("E6", "whether the writer changes their own employee"),
     ("I9, I12", "whether the writer is the impersonator"),
     (
         "RBAC",

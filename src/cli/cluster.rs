@@ -141,6 +141,11 @@ impl Access {
         Cluster::of(config)
     }
 
+    /// Whether somebody else is to be acted as than whom the kubeconfig is for.
+    pub fn is_another(&self) -> bool {
+        self.user.is_some()
+    }
+
     fn read(&self) -> Result<Kubeconfig> {
         let kubeconfig = match &self.kubeconfig {
             Some(path) => Kubeconfig::read_from(path),

@@ -3,8 +3,9 @@
 
 use super::cluster::Access;
 use super::output::shown;
-use super::{Arguments, Outcome};
+use super::{Arguments, Outcome, history};
 use crate::policy::catalog::USE;
+use crate::policy::tenant::ADMIN;
 use anyhow::Result;
 use clap::builder::{ArgExt, StyledStr};
 use clap::{ArgMatches, Command, CommandFactory as _, FromArgMatches as _, ValueEnum};
@@ -71,11 +72,13 @@ pub enum Named {
     Employee,
     /// A session in the tenant that has not ended.
     Session,
+    /// What has a history, of the kind that `--kind` says.
+    Subject,
     /// A permission of any application: once an action is typed, one that has it.
     Permission,
     /// An action of any permission.
     Action,
-    /// A role that comes out of the box.
+    /// A role that comes out of the box in the tenant.
     OutOfTheBox,
     /// A context of the kubeconfig.
     Context,
@@ -142,20 +145,34 @@ async fn of_cluster(
     let namespace = first("namespace").or_else(|| first("tenants"));
     let namespace = namespace.unwrap_or_else(|| cluster.namespace.clone());
     let within = Some(namespace.as_str());
-    let (kind, within, about) = match named {
-        Named::Tenant => ("Tenant", None, "/spec/displayName"),
-        Named::Role => ("Role", within, "/spec/displayName"),
-        Named::Employee => ("Employee", within, "/spec/username"),
-        Named::Session => ("Impersonation", within, "/spec/reason"),
-        Named::Permission | Named::Action | Named::OutOfTheBox => ("PermissionCatalog", None, ""),
+    let (kind, within) = match named {
+        Named::Tenant => ("Tenant", None),
+        Named::Role => ("Role", within),
+        Named::Employee => ("Employee", within),
+        Named::Session => ("Impersonation", within),
+        Named::Subject => (history::kind(meant), within),
+        Named::Permission | Named::Action | Named::OutOfTheBox => ("PermissionCatalog", None),
         Named::Context => return Ok(vec![]),
     };
-    let objects = cluster.objects(kind, within).await?;
-    let open = objects
-        .iter()
-        .filter(|object| object.pointer("/status/endTime").is_none());
+    let about = match kind {
+        "Employee" => "/spec/username",
+        "Impersonation" => "/spec/reason",
+        _ => "/spec/displayName",
+    };
+    let mut objects = cluster.objects(kind, within).await?;
+    match named {
+        Named::Session => objects.retain(|object| object.pointer("/status/endTime").is_none()),
+        Named::OutOfTheBox => {
+            let tenants = cluster.objects("Tenant", Some(&namespace)).await?;
+            let applications = tenants.iter().flat_map(|tenant| listed(tenant, "/spec/applications"));
+            let has: Vec<&str> = applications.filter_map(Value::as_str).chain([ADMIN]).collect();
+            objects.retain(|object| text(object, "/metadata/name").is_some_and(|name| has.contains(&name.as_str())));
+        }
+        _ => {}
+    }
     let action = first("action");
-    let all: BTreeSet<(String, Option<String>)> = open
+    let all: BTreeSet<(String, Option<String>)> = objects
+        .iter()
         .flat_map(|object| match named {
             Named::Permission => permissions(object, action.as_deref(), typed),
             Named::Action => listed(object, "/spec/permissions")

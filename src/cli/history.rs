@@ -9,8 +9,8 @@ use super::output::{self, Form};
 use super::{Outcome, now, tell};
 use crate::api::ChangeRecord;
 use anyhow::{Context as _, Result};
-use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use clap::{ArgMatches, ValueEnum};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
 use kube::core::ObjectList;
@@ -25,7 +25,7 @@ const PAGE: u32 = 500;
 #[derive(clap::Args)]
 pub struct History {
     /// The role, or what `--kind` says. Absent: everything in the tenant that has a history.
-    #[arg(value_name = "NAME", add = Named::Role)]
+    #[arg(value_name = "NAME", add = Named::Subject)]
     name: Option<String>,
     /// What NAME is. Absent: a role, or without NAME every kind.
     #[arg(long, value_enum, ignore_case = true)]
@@ -102,6 +102,12 @@ impl Subject {
     }
 }
 
+/// The kind of what a command line names that has a history.
+pub fn kind(meant: &ArgMatches) -> &'static str {
+    let said = meant.try_get_one("kind").ok().flatten();
+    said.copied().unwrap_or(Subject::Role).kind()
+}
+
 impl History {
     /// Tells it.
     pub async fn run(self) -> Result<Outcome> {
@@ -171,11 +177,15 @@ impl History {
     }
 
     fn nothing(&self, place: &str) -> String {
-        let of = match (&self.name, self.kind.unwrap_or(Subject::Role)) {
-            (Some(name), kind) => format!(" of {} `{name}`", kind.kind().to_lowercase()),
-            (None, _) => String::new(),
+        let (of, hint) = match (&self.name, self.kind) {
+            (Some(name), None) => (
+                format!(" of role `{name}`"),
+                "; if it is not a role, say what it is with `--kind`",
+            ),
+            (Some(name), Some(kind)) => (format!(" of {} `{name}`", kind.kind().to_lowercase()), ""),
+            (None, _) => (String::new(), ""),
         };
-        format!("there is no record{of} {place} to which all of that applies")
+        format!("there is no record{of} {place} to which all of that applies{hint}")
     }
 
     /// What need not be said is left out: the tenant and the subject where they are given, which life where there was one.

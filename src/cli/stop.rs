@@ -35,8 +35,14 @@ pub struct Stop {
 impl Stop {
     /// Ends it. Refused if the cluster refuses, or if the session is not over yet.
     pub async fn run(self) -> Result<Outcome> {
+        let other = self.flags.access.is_another();
+        if other && self.name.is_none() {
+            bail!(
+                "without a name a session is ended by its own credential, and not with `--as`: name it, as in `kubectl pimpernel stop NAME -n TENANT --as USER`"
+            );
+        }
         let all = Kept::all(now())?;
-        let in_use = Noted::in_use(&self.flags.access);
+        let in_use = Noted::in_use(&self.flags.access).filter(|_| !other);
         let in_use = in_use.filter(|noted| self.name.as_ref().is_none_or(|name| *name == noted.name));
         if let Some(noted) = in_use {
             let cluster = self.flags.access.connect().await?;

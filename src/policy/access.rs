@@ -23,7 +23,7 @@ pub struct Line {
 
 impl Line {
     /// The actions that it lists; a switch need not list its only one.
-    fn listed(&self) -> impl Iterator<Item = Action> {
+    pub(super) fn listed(&self) -> impl Iterator<Item = Action> {
         let switch = self.actions.is_empty().then_some(USE);
         let names = self.actions.iter().map(String::as_str).chain(switch);
         names.map(|name| Action::new(&self.application, &self.permission, name))

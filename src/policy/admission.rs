@@ -170,7 +170,10 @@ fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> An
                 catalog.as_ref().map(rules).unwrap_or_default()
             },
             Violations::new,
-            |_| vec![],
+            |catalog| {
+                let listed = |catalog| catalog::still_listed(&name.name, catalog, directory);
+                catalog.as_ref().and_then(listed).into_iter().collect()
+            },
         ),
     }
 }
@@ -258,7 +261,7 @@ fn session(
             );
             if *request.user != *old.impersonator && *request.user != *account {
                 let message = format!(
-                    "`{}` is not the impersonator: she stops the session, or somebody inside it; to end it from outside, delete the Impersonation",
+                    "`{}` is not the impersonator: the impersonator stops the session, or somebody inside it; to end it from outside, delete the Impersonation",
                     request.user
                 );
                 answer

@@ -248,7 +248,7 @@ pub fn own(request: &Request, change: &Change<api::EmployeeSpec>, directory: &Di
         && is(&session.folded)
     {
         let message = format!(
-            "`{}` is the impersonator of this session, which may not write her employee: leave that to somebody else",
+            "`{}` is the impersonator of this session, which may not write their employee: leave that to somebody else",
             session.impersonator
         );
         return vec![Violation::whole(Reason::OwnEmployee, "spec.username", message)];
@@ -266,7 +266,7 @@ pub fn own(request: &Request, change: &Change<api::EmployeeSpec>, directory: &Di
         (Some(_), Some(_)) => None,
     };
     let message = format!(
-        "`{}` cannot create or delete her own employee, nor change her own roles, state or window: ask a colleague",
+        "`{}` cannot create or delete their own employee, nor change their own roles, state or window: ask a colleague",
         request.user
     );
     field

@@ -319,7 +319,7 @@ fn in_the_way(name: &Name, view: &EmployeeView, action: &Action, directory: &Dir
         } else {
             format!("these grant it: {}", access::some_of(&roles))
         };
-        obstacles.push(Why::by_itself(format!("none of her roles grants `{action}`; {who}")));
+        obstacles.push(Why::by_itself(format!("none of their roles grants `{action}`; {who}")));
     }
     obstacles
 }

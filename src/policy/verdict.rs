@@ -60,7 +60,7 @@ reasons! {
     Inactive: Standing = "T3, R6, E8",
     /// The trial is over: the tenant acts as Inactive.
     TrialExpired: Standing = "T5",
-    /// The time is outside the employee's window: she counts as Inactive.
+    /// The time is outside the employee's window: they count as Inactive.
     OutsideWindow: Standing = "E10",
     /// More employees are Active than the tenant's cap; nobody is blocked.
     UserCapExceeded: Standing = "T6",
@@ -142,8 +142,9 @@ reasons! {
     RequirementMissing: Waiting = "P3",
     /// The catalogue would hand out rights that no catalogue may.
     ForbiddenRule: Refusal = "P8",
-    /// The catalogue names an action that does not exist, or actions lead back to themselves.
-    InvalidCatalog: Refusal = "P2, P3",
+    /// The catalogue names an action that does not exist, actions lead back to themselves, or one that is everybody's
+    /// implies one that is not.
+    InvalidCatalog: Refusal = "P2, P3, P5",
     /// The person has no right to enter the tenant in this mode.
     NotEntitled: Refusal = "I2",
     /// Nobody enters their own tenant.
@@ -166,9 +167,9 @@ reasons! {
     NotAnApprover: Refusal = "I11",
     /// The consent is about no session that waits for an answer: there is none, it is over, or it has its answer.
     NothingToDecide: Refusal = "I11",
-    /// The writer would hand out more than she has.
+    /// The writer would hand out more than they have.
     ExceedsCeiling: Refusal = "R16",
-    /// The writer would change her own roles, state or window, or those of the session's impersonator.
+    /// The writer would change their own roles, state or window, or those of the session's impersonator.
     OwnEmployee: Refusal = "E6, I5",
     /// An out-of-the-box role is not made, now or later, because of its name.
     LeftOut: Standing = "R12",

@@ -135,6 +135,12 @@ fn a_flag_that_would_be_ignored_and_a_name_that_is_empty_are_refused() {
         assert_eq!(code(&output), 2, "{flag}");
         assert!(text(&output.stderr).contains("--cluster"), "{output:?}");
     }
+    let output = runs("stop --as percy");
+    assert_eq!(code(&output), 2, "{output:?}");
+    assert!(
+        text(&output.stderr).contains("`kubectl pimpernel stop NAME -n TENANT --as USER`"),
+        "{output:?}"
+    );
     for words in [
         ["approve", ""],
         ["reject", ""],

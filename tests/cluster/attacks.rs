@@ -32,7 +32,7 @@ async fn a4_i5_a_session_writes_no_employee_of_its_impersonator_in_whatever_case
     let session = Session::open(&stage, "Impersonation lsp-paris/case", ("Configure", PERCY), "").await?;
     session.until_inside_may("create", EMPLOYEES, "lsp-paris", true).await?;
     session.until_inside_may("patch", EMPLOYEES, "lsp-paris", true).await?;
-    let own = "is the impersonator of this session, which may not write her employee";
+    let own = "is the impersonator of this session, which may not write their employee";
     for username in [PERCY, "BLAKENEY@classics.example", "Blakeney@Classics.Example"] {
         for state in ["Active", "Inactive"] {
             let percy = employee("percy", username, &format!("state: {state}, primaryRole: team-lead"));

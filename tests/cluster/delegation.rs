@@ -17,7 +17,7 @@ const SKILLS: &str = "skills.acd.apps.pimpernel.dev";
 const VIEW: &str = "{application: acd, permission: skills, actions: [View]}";
 const EDIT: &str = "{application: acd, permission: skills, actions: [Edit]}";
 const CEILING: &str = "nobody hands out more than they have";
-const OWN: &str = "cannot create or delete her own employee, nor change her own roles, state or window";
+const OWN: &str = "cannot create or delete their own employee, nor change their own roles, state or window";
 
 /// One request of hers, and what the refusal says.
 #[derive(Deserialize)]

@@ -1,7 +1,7 @@
 //! P2, P6 and P8: which catalogues are refused, and what is left of one that got in.
 
 use super::cxone::{BATH, come_to, everything};
-use super::saying::{admitted, ready, refused};
+use super::saying::{admitted, ready, refused, warned};
 use super::specs::*;
 use pimpernel::api::{EmployeeState, LifecycleState, Mode, PermissionCatalogSpec, TenantType};
 use pimpernel::policy::access::own_of_sessions;
@@ -217,4 +217,23 @@ fn p6_two_actions_that_would_be_one_right_are_refused() {
     ]});
     let answer = league().write_catalog("qm", catalog(spec));
     refused(&answer, Reason::InvalidCatalog, "spec.permissions[0]", &["`VIEW`"]);
+}
+
+#[test]
+fn p5_r16_who_takes_an_action_from_everybody_is_told_which_roles_keep_it() {
+    let mut world = league();
+    let lines: Lines = &[("acd", "data-download", &[])];
+    let mut restricted = acd_catalog();
+    for permission in &mut restricted.permissions {
+        permission.unrestricted = false;
+    }
+    admitted(&world.write_catalog("acd", restricted.clone()));
+    world.role("lsp-paris", "scribe", role("Scribe", LifecycleState::Draft, lines));
+    warned(
+        &world.write_catalog("acd", restricted.clone()),
+        &["`acd/data-download:use` is no longer everybody's", "`lsp-paris/scribe`"],
+    );
+    admitted(&world.write_catalog("acd", acd_catalog()));
+    world.catalog("acd", &restricted);
+    admitted(&world.write_catalog("acd", restricted));
 }

@@ -192,7 +192,7 @@ fn e8_why_not_names_what_stands_in_the_way() {
     assert!(one(&world, CHAUVELIN, "tenant-management/impersonation:Support").starts_with("ApplicationNotEnabled"));
     let none = one(&world, CHAUVELIN, "admin/employees:Edit");
     assert!(
-        none.contains("none of her roles grants `admin/employees:Edit`; no role of the tenant grants it"),
+        none.contains("none of their roles grants `admin/employees:Edit`; no role of the tenant grants it"),
         "{none}"
     );
 

@@ -95,6 +95,11 @@ fn questions(armand: &Person<'_>) -> Result<()> {
         ensure!(near.stdout.is_empty(), "{words}: {}", near.stdout);
     }
     said(
+        &elsewhere("history brogard -n lsp-paris")?,
+        0,
+        &["no record of role `brogard`", "say what it is with `--kind`"],
+    )?;
+    said(
         &elsewhere("tenants --child-of paris-nord")?,
         0,
         &["there are no such tenants"],
@@ -128,7 +133,7 @@ fn questions(armand: &Person<'_>) -> Result<()> {
     said(
         &asks("why-not brogard Edit acd/skills")?,
         1,
-        &["none of her roles grants `acd/skills:Edit`; these grant it: `rolls`, `team-lead`"],
+        &["none of their roles grants `acd/skills:Edit`; these grant it: `rolls`, `team-lead`"],
     )
 }
 
@@ -159,10 +164,24 @@ fn completing(armand: &Person<'_>) -> Result<()> {
         &["acd/skills:Edit", ":4"],
     )?;
     said(
-        &offered("roles reset -n lsp-paris idler --to ev")?,
+        &offered("roles reset -n lsp-paris idler --to ag")?,
         0,
-        &["evaluator Evaluator", ":4"],
+        &["agent Agent", ":4"],
     )?;
+    let of_no_application = offered("roles reset -n lsp-paris idler --to ev")?;
+    ensure!(of_no_application.stdout == ":4\n", "{}", of_no_application.stdout);
+    for (kind, offers) in [
+        ("tenant ls", "lsp-paris LSP Paris"),
+        ("Employee bro", "brogard brogard@lsp-paris.example"),
+        ("role id", "idler Idler"),
+    ] {
+        said(
+            &offered(&format!("history -n lsp-paris --kind {kind}"))?,
+            0,
+            &[offers, ":4"],
+        )?;
+    }
+    said(&offered("history -n lsp-paris id")?, 0, &["idler Idler", ":4"])?;
     said(&offered("impersonate lsp-paris --mode Su")?, 0, &["Support", ":4"])?;
     let mine = offered("stop -n lsp-paris ")?;
     ensure!(mine.stdout == ":4\n", "nothing can be stopped: {}", mine.stdout);
