@@ -84,17 +84,25 @@ async fn publish(key: &Key, uid: &str, told: (EventType, &str, Option<&str>), co
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
     };
-    publish_for(reference, told, context).await;
+    publish_for(reference, told, "Reconcile", context).await;
 }
 
-/// Warns of an object that is not of our kinds. Nothing is told while this process does not lead.
-pub async fn warn(object: ObjectReference, reason: Reason, note: &str, context: &Context) {
-    publish_for(object, (EventType::Warning, reason.as_str(), Some(note)), context).await;
+/// Warns of an object that is not of our kinds. Nothing is told while this process does not lead. `action`: what is done; what is
+/// told of another action has an Event, and so a text, of its own.
+pub async fn warn(object: ObjectReference, (reason, action): (Reason, &str), note: &str, context: &Context) {
+    publish_for(
+        object,
+        (EventType::Warning, reason.as_str(), Some(note)),
+        action,
+        context,
+    )
+    .await;
 }
 
 async fn publish_for(
     object: ObjectReference,
     (type_, reason, note): (EventType, &str, Option<&str>),
+    action: &str,
     context: &Context,
 ) {
     let note = note.map(|note| note.chars().take(1000).collect());
@@ -102,7 +110,7 @@ async fn publish_for(
         type_,
         reason: reason.to_owned(),
         note,
-        action: "Reconcile".to_owned(),
+        action: action.to_owned(),
         secondary: None,
     };
     if let Err(error) = context.recorder.publish(&event, &object).await {

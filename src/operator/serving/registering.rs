@@ -171,7 +171,9 @@ impl Parts {
             }
             if self.context.leads() && keeping.told.insert(news) {
                 let note = format!("{what}: {outcome}");
-                events::warn(reference(amiss), Reason::RegistrationChanged, &note, &self.context).await;
+                let action = if again { "RepairAgain" } else { "Repair" };
+                let told = (Reason::RegistrationChanged, action);
+                events::warn(reference(amiss), told, &note, &self.context).await;
             }
         }
     }
