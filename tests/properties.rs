@@ -18,9 +18,11 @@ mod specs;
 mod world;
 
 use jiff::Timestamp;
+use pimpernel::api::Mode;
 use pimpernel::policy::catalog::Action;
+use pimpernel::policy::name::Folded;
 use pimpernel::policy::verdict::Standing;
-use pimpernel::policy::{Key, Kind, Name, affected, employee, explain};
+use pimpernel::policy::{Key, Kind, Name, affected, employee, entitlement, explain};
 use plan::{Op, build, change, namespaces, plan, tidy_plan};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -153,6 +155,24 @@ proptest! {
         prop_assert!(asleep.is_empty(), "{op:?} alters {asleep:#?}");
     }
 
+    /// A tenant need not be looked at soon because of a session, which it only counts.
+    #[test]
+    fn v8_what_a_tenant_only_counts_changes_nothing_of_it_but_counts(ops in plan(true), op in change(true)) {
+        let counts_apart = |world: &World| {
+            let tenants = world.decisions(world.now).into_iter().filter(|(key, _)| key.kind == Kind::Tenant);
+            let apart = |(key, mut outcome): (Key, Outcome)| {
+                outcome.status["openSessions"] = serde_json::Value::Null;
+                (key, outcome)
+            };
+            tenants.map(apart).collect::<Vec<_>>()
+        };
+        prop_assume!(affected::only_counted(&op.key()));
+        let mut world = build(&ops);
+        let before = counts_apart(&world);
+        op.apply(&mut world);
+        prop_assert_eq!(before, counts_apart(&world), "{:?}", op);
+    }
+
     /// The rules, read aloud in nested loops, give the same rights as the decisions.
     #[test]
     fn e8_i2_i5_the_rights_are_those_that_a_slow_and_obvious_model_gives(ops in plan(true)) {
@@ -163,6 +183,26 @@ proptest! {
         prop_assert!(wrongly.is_empty(), "given and should not be: {wrongly:?}");
         let missing: Vec<_> = model.difference(&rights).collect();
         prop_assert!(missing.is_empty(), "should be given: {missing:?}");
+    }
+
+    /// Whether one person may enter is asked of that person's own roles, and says the same as the list of all who may.
+    #[test]
+    fn i2_a_person_is_let_in_exactly_if_among_all_who_may_enter(ops in plan(false)) {
+        let world = build(&ops);
+        let directory = &world.directory;
+        let people: BTreeSet<&str> = world.employees.values().map(|spec| spec.username.as_str()).collect();
+        for tenant in world.tenants.keys().filter_map(|name| directory.tenant(&name.namespace)) {
+            for (mode, person) in [Mode::Configure, Mode::Support].into_iter().flat_map(|mode| people.iter().map(move |person| (mode, person))) {
+                let folded = Folded::new(person);
+                let admits = |now| entitlement::admits((person, &folded), (tenant, mode), directory, now);
+                let (admitted, wake_at) = admits(world.now);
+                let (all, _) = entitlement::users(tenant, mode, directory, world.now);
+                prop_assert_eq!(admitted, all.contains(*person), "{} for {:?} into {:?}", person, mode, tenant);
+                for later in plan::instants().into_iter().filter(|t| *t > world.now && wake_at.is_none_or(|wake| *t < wake)) {
+                    prop_assert_eq!(admitted, admits(later).0, "{} for {:?} at {}", person, mode, later);
+                }
+            }
+        }
     }
 
     /// What is explained is what is decided, whoever is asked about and however.

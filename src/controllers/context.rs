@@ -32,6 +32,8 @@ pub struct Woken {
     pub changed: BTreeSet<Key>,
     /// Roles and tenants, because somebody came from whom they take nothing.
     pub joined: BTreeSet<Key>,
+    /// Tenants, because of something that they only count.
+    pub counted: BTreeSet<Key>,
 }
 
 /// What every reconcile has at hand.
@@ -122,6 +124,9 @@ impl Context {
         };
         for key in woken.joined {
             self.lane(key.kind).joined(key, now);
+        }
+        for key in woken.counted {
+            self.lane(key.kind).counted(key, now);
         }
         for key in woken.changed {
             self.lane(key.kind).changed(key, now);

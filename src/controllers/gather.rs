@@ -227,14 +227,13 @@ impl Gather {
             .into_iter()
             .chain(affected::by(key, &self.directory));
         let only_adds = affected::only_adds(key, &before, &self.directory);
-        for key in touched {
-            let sums_up = matches!(key.kind, Kind::Tenant | Kind::Role);
-            let set = if only_adds && sums_up {
-                &mut woken.joined
-            } else {
-                &mut woken.changed
+        for touched in touched {
+            let set = match touched.kind {
+                Kind::Tenant | Kind::Role if only_adds => &mut woken.joined,
+                Kind::Tenant if affected::only_counted(key) => &mut woken.counted,
+                _ => &mut woken.changed,
             };
-            set.insert(key);
+            set.insert(touched);
         }
     }
 }

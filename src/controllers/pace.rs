@@ -34,6 +34,11 @@ impl Pace {
         self.after(key, GATHERING, now)
     }
 
+    /// When to look at `key` after a change at `now` of something that it only counts: no oftener than counts are written.
+    pub fn for_counts(&self, key: &Key, now: Timestamp) -> Timestamp {
+        self.after(key, COUNTS, now)
+    }
+
     /// When to look at `key` after a newcomer at `now`, at the latest.
     pub fn for_newcomer(&mut self, key: &Key, now: Timestamp) -> Timestamp {
         if self.newcomer.replace(now).is_none() {
@@ -185,6 +190,15 @@ mod tests {
         assert!(pace.ended(at(1_499)).is_empty());
         assert_eq!(pace.ended(at(1_500)), HashSet::from([role(1)]));
         assert!(pace.ended(at(1_501)).is_empty());
+    }
+
+    #[test]
+    fn what_is_only_counted_is_looked_at_at_once_at_rest_and_then_once_a_second() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.for_counts(&role(1), at(0)), at(0));
+        pace.looked(&role(1), at(0));
+        assert_eq!(pace.for_counts(&role(1), at(300)), at(1_000));
+        assert_eq!(pace.soon(&role(1), at(300)), at(300));
     }
 
     #[test]

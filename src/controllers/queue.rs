@@ -72,6 +72,12 @@ impl Queue {
         self.add(key, at);
     }
 
+    /// Has `key` looked at because something came or went at `now` that it only counts.
+    pub fn counted(&self, key: Key, now: Timestamp) {
+        let at = self.inner().pace.for_counts(&key, now);
+        self.add(key, at);
+    }
+
     /// When the counts of `key` may be written, if not now. If now, they count as written.
     pub fn counts(&self, key: &Key, now: Timestamp) -> Option<Timestamp> {
         self.inner().pace.counts(key, now)

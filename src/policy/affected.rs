@@ -42,6 +42,11 @@ pub fn only_adds(key: &Key, before: &Directory, after: &Directory) -> bool {
     same.filter(|(other, _)| other.namespace == name.namespace).count() == 1
 }
 
+/// Whether a tenant that the change of `key` touches only counts it: a session takes from no tenant and gives it nothing.
+pub fn only_counted(key: &Key) -> bool {
+    key.kind == Kind::Impersonation
+}
+
 /// The session, and what else was said to it.
 fn consent(name: &Name, directory: &Directory, keys: &mut BTreeSet<Key>) {
     let read = directory.consent(name).and_then(|entry| entry.spec.as_ref().ok());

@@ -51,7 +51,7 @@ impl Employee {
     }
 
     /// The roles that count at `now`, each with its field.
-    fn roles_at(&self, now: Timestamp) -> impl Iterator<Item = (String, &Arc<str>)> {
+    pub(super) fn roles_at(&self, now: Timestamp) -> impl Iterator<Item = (String, &Arc<str>)> {
         let current = move |until: Option<Timestamp>| until.is_none_or(|until| now < until);
         self.roles_with_fields()
             .filter(move |(_, _, until)| current(*until))

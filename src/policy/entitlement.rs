@@ -3,9 +3,9 @@
 
 use super::catalog::Action;
 use super::directory::Directory;
-use super::name::Name;
-use super::role;
+use super::name::{Folded, Name};
 use super::tenant::{self, Tenant};
+use super::{employee, role};
 use crate::api::{Mode, TenantType};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -45,10 +45,7 @@ pub fn users(
 ) -> (BTreeSet<Arc<str>>, Option<Timestamp>) {
     let (mut users, mut wake_at) = (BTreeSet::new(), None);
     let action = action(mode);
-    for (level, (namespace, above)) in tenant::ancestors(tenant, directory).enumerate() {
-        if level > 0 && above.type_ != TenantType::Provider {
-            continue;
-        }
+    for namespace in above(tenant, directory) {
         wake_at = super::earliest(wake_at, tenant::wake_at(namespace, directory, now));
         if !tenant::is_active(namespace, directory, now) {
             continue;
@@ -62,6 +59,47 @@ pub fn users(
         }
     }
     (users, wake_at)
+}
+
+/// Whether the person `user` is one of [`users`], and when that changes by itself; nobody else is looked at, since there
+/// may be very many.
+pub fn admits(
+    (user, folded): (&str, &Folded),
+    (tenant, mode): (&Tenant, Mode),
+    directory: &Directory,
+    now: Timestamp,
+) -> (bool, Option<Timestamp>) {
+    let (mut admitted, mut wake_at) = (false, None);
+    let action = action(mode);
+    for namespace in above(tenant, directory) {
+        wake_at = super::earliest(wake_at, tenant::wake_at(namespace, directory, now));
+        if !tenant::is_active(namespace, directory, now) {
+            continue;
+        }
+        let employees = directory.employees_named(folded);
+        for (name, entry) in employees.filter(|(name, _)| name.namespace == *namespace) {
+            let Some(employee) = entry.spec.as_ref().ok().filter(|employee| *employee.username == *user) else {
+                continue;
+            };
+            wake_at = super::earliest(wake_at, employee.next_change(now));
+            let lets = |role: &Arc<str>| {
+                let role = Name::new(namespace.clone(), role.clone());
+                role::effect(&role, directory).contains(&action)
+            };
+            admitted |= employee::in_effect_one(name, entry, directory, now)
+                && employee.roles_at(now).any(|(_, role)| lets(role));
+        }
+    }
+    (admitted, wake_at)
+}
+
+/// The tenants whose employees may enter `tenant`, if they have the permission.
+fn above<'a>(tenant: &'a Tenant, directory: &'a Directory) -> impl Iterator<Item = &'a Arc<str>> {
+    let counts = |level: usize, above: &Tenant| level == 0 || above.type_ == TenantType::Provider;
+    let above = tenant::ancestors(tenant, directory).enumerate();
+    above
+        .filter(move |(level, (_, above))| counts(*level, above))
+        .map(|(_, (namespace, _))| namespace)
 }
 
 /// Whether the permissions of `role` let its holders enter other tenants, in any mode, if it counts. Whether it does is

@@ -83,11 +83,8 @@ fn entitled(
     directory: &Directory,
     now: Timestamp,
 ) -> Option<Violation> {
-    let may = |mode| {
-        entitlement::users(tenant, mode, directory, now)
-            .0
-            .contains(&session.impersonator)
-    };
+    let person = (&*session.impersonator, &session.folded);
+    let may = |mode| entitlement::admits(person, (tenant, mode), directory, now).0;
     if may(session.mode) {
         return None;
     }
@@ -235,9 +232,11 @@ fn turn(name: &Name, entry: &Entry<Impersonation>, directory: &Directory, now: T
     let own = instants.filter(|instant| *instant > now).min();
     let tenant = directory.tenant(&name.namespace);
     // Of the other mode too: who is refused one is told whether she has the other.
+    let session = entry.spec.as_ref().ok();
+    let person = session.map(|session| (&*session.impersonator, &session.folded));
     let entitled = [Mode::Configure, Mode::Support]
         .into_iter()
-        .filter_map(|mode| entitlement::users(tenant?, mode, directory, now).1)
+        .filter_map(|mode| entitlement::admits(person?, (tenant?, mode), directory, now).1)
         .min();
     let consent = (!opened && tenant.is_some_and(|tenant| tenant.consent))
         .then(|| consent::next_change(name, entry, directory, now))

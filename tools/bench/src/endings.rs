@@ -37,6 +37,8 @@ const LENGTH: SignedDuration = SignedDuration::from_mins(18);
 const LONGER: SignedDuration = SignedDuration::from_mins(30);
 const PROBES: usize = 50;
 const ROUNDS: usize = 3;
+/// How long before the end the bare deletions begin, so that the machine is as it will be then.
+const SHORTLY: SignedDuration = SignedDuration::from_secs(180);
 const LIMIT: Duration = Duration::from_mins(5);
 
 /// Lets half of the sessions end and measures.
@@ -51,6 +53,7 @@ pub async fn measure(operator: &Path, sessions: u32, table: &mut Table) -> Resul
     let sessions = Api::<Impersonation>::all(cluster.client.clone());
     let all = sessions.list(&ListParams::default()).await?.items;
     let ending: Vec<Impersonation> = all.into_iter().filter(|session| ends_at(session, end)).collect();
+    tokio::time::sleep(Duration::try_from(end.duration_since(now()) - SHORTLY).unwrap_or_default()).await;
     let bare = bare(&cluster, &ending).await?;
     table.note(&format!("{} bare deletions of bindings", ending.len()), told(bare));
     eprintln!("half of them end at {end}");
