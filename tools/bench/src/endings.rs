@@ -11,7 +11,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
-use kube::api::{Api, DeleteParams, ListParams};
+
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta};
+use kube::core::ResourceExt;
 use kube::runtime::watcher::Event;
 use pimpernel::api::{Employee, Impersonation, Role, Tenant};
 use pimpernel_launcher::audit;
@@ -174,37 +176,71 @@ fn ends_at(session: &Impersonation, end: Timestamp) -> bool {
     session.spec.not_after.as_ref().is_some_and(|at| at.0 == end)
 }
 
-/// As many bindings in the same namespaces, deleted by a client that does nothing else.
+/// As many bindings of the same make in the same namespaces, watched in the same way and deleted by a client that does
+/// nothing else: how long it takes until they are seen to be gone.
 async fn bare(cluster: &Cluster, ending: &[Impersonation]) -> Result<Duration> {
+    let likenesses = likenesses(cluster, ending).await?;
     let mut times = vec![];
     for _ in 0..ROUNDS {
-        let bindings: Vec<RoleBinding> = ending.iter().map(binding).collect::<Result<_>>()?;
-        cluster.create_all(bindings.clone()).await?;
+        cluster.create_all(likenesses.clone()).await?;
         at_rest(cluster)?;
+        let (counted, mut count) = watch::channel(None);
+        let watching = cluster.watch_all::<RoleBinding>("bench=floor", move |event| match event {
+            Event::InitDone => drop(counted.send_replace(Some(0))),
+            Event::Delete(_) => counted.send_modify(|gone| *gone = gone.map(|gone| gone + 1)),
+            Event::Init | Event::InitApply(_) | Event::Apply(_) => {}
+        });
+        count.wait_for(Option::is_some).await?;
         let began = Instant::now();
-        let deleted = bindings.into_iter().map(|binding| async move {
-            let namespace = binding.metadata.namespace.unwrap_or_default();
+        let deleted = likenesses.iter().map(|binding| async move {
+            let namespace = binding.metadata.namespace.clone().unwrap_or_default();
             let api: Api<RoleBinding> = Api::namespaced(cluster.client.clone(), &namespace);
-            let name = binding.metadata.name.unwrap_or_default();
+            let name = binding.metadata.name.clone().unwrap_or_default();
             api.delete(&name, &DeleteParams::background()).await
         });
         stream::iter(deleted)
             .buffer_unordered(IN_FLIGHT)
             .try_for_each(|_| async { Ok(()) })
             .await?;
+        count.wait_for(|gone| *gone >= Some(likenesses.len())).await?;
         times.push(began.elapsed());
+        watching.abort();
     }
     Ok(percentile(&times, 50))
 }
 
-fn binding(session: &Impersonation) -> Result<RoleBinding> {
-    let (meta, group) = (&session.metadata, "rbac.authorization.k8s.io");
-    let account = format!("bare-{}", meta.uid.as_deref().unwrap_or_default());
-    let object = json!({"apiVersion": format!("{group}/v1"), "kind": "RoleBinding",
-        "metadata": {"namespace": meta.namespace, "name": format!("bench:{account}"), "labels": {"bench": "floor"}},
-        "roleRef": {"apiGroup": group, "kind": "Role", "name": "bench"},
-        "subjects": [{"kind": "ServiceAccount", "namespace": SESSIONS, "name": account}]});
-    Ok(serde_json::from_value(object)?)
+/// The bindings of those sessions under other names, and without what makes them Pimpernel's own.
+async fn likenesses(cluster: &Cluster, ending: &[Impersonation]) -> Result<Vec<RoleBinding>> {
+    let names: HashSet<String> = (ending.iter())
+        .filter_map(|session| Some(format!("pimpernel:session:{}", session.metadata.uid.as_deref()?)))
+        .collect();
+    let all: Api<RoleBinding> = Api::all(cluster.client.clone());
+    let of_sessions = ListParams::default().labels("pimpernel.dev/owner-kind=Impersonation");
+    let all = all.list(&of_sessions).await?.items.into_iter();
+    let likenesses = all
+        .filter(|binding| names.contains(binding.name_any().as_str()))
+        .map(|mut binding| {
+            binding.metadata = ObjectMeta {
+                name: Some(binding.name_any().replace("pimpernel:", "bench:")),
+                namespace: binding.metadata.namespace,
+                labels: binding.metadata.labels,
+                annotations: binding.metadata.annotations,
+                owner_references: binding.metadata.owner_references,
+                ..ObjectMeta::default()
+            };
+            binding.labels_mut().remove("pimpernel.dev/derived");
+            binding.labels_mut().insert("bench".to_owned(), "floor".to_owned());
+            "bench".clone_into(&mut binding.role_ref.name);
+            binding
+        });
+    let likenesses: Vec<RoleBinding> = likenesses.collect();
+    ensure!(
+        likenesses.len() == ending.len(),
+        "{} bindings of {} sessions",
+        likenesses.len(),
+        ending.len()
+    );
+    Ok(likenesses)
 }
 
 /// How long after the end it took.
