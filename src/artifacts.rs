@@ -1,5 +1,5 @@
 //! What in the repository is generated from the code: the definitions under `crds/`, the rights of the operator under
-//! `rbac/`, what the chart and Kustomize read, and the table of reasons under `docs/`. The generator writes these files, a
+//! `rbac/`, what the chart and Kustomize read, and the references under `docs/`. The generator writes these files, a
 //! test compares them byte for byte.
 
 use crate::api::{self, PermissionCatalog};
@@ -16,6 +16,7 @@ use std::fmt::Write;
 
 pub mod chart;
 pub mod kustomize;
+mod reference;
 pub mod rules;
 
 /// The user name, or in a cluster the ServiceAccount, under which the operator runs.
@@ -97,6 +98,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
     files.insert(RETENTION.to_owned(), retention()?);
     files.extend(chart::files(&files)?);
     files.extend(kustomize::files(&files)?);
+    files.insert("docs/api.md".to_owned(), reference::page());
     files.insert("docs/reasons.md".to_owned(), reasons());
     files.insert("docs/rules.md".to_owned(), rules::page());
     Ok(files)

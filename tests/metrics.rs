@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
-use pimpernel::policy::{Kind, Reason};
+use pimpernel::policy::{Key, Kind, Name, Reason};
 use pimpernel::telemetry::{Metrics, Outcome, Verdict};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -20,6 +20,10 @@ fn exported() -> Result<BTreeMap<String, String>> {
     let metrics = Metrics::new();
     metrics.reconciled(Kind::Role, Outcome::Done, Duration::ZERO);
     metrics.turned(Kind::Role, SignedDuration::ZERO);
+    metrics.stands(
+        &Key::new(Kind::Role, Name::new("lsp", "agent")),
+        Some(Reason::RoleNotReady),
+    );
     metrics.reviewed(Kind::Role, Verdict::Allowed, Duration::ZERO);
     metrics.open_sessions(1);
     metrics.session_ended(Reason::Expired, SignedDuration::ZERO);

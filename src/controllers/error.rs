@@ -1,7 +1,6 @@
 //! What can go wrong between the judgement and the world. Outcomes of a judgement are values, not errors.
 
 use crate::policy::children::ChildId;
-use crate::policy::status::Applied;
 use crate::policy::{Name, Reason};
 use kube::core::Status;
 
@@ -62,9 +61,6 @@ pub enum Error {
     /// The operator could not find out what it may do itself.
     #[error("the operator's own rights cannot be read: {0}")]
     Review(#[source] kube::Error),
-    /// Part of what follows is withheld; the status says why.
-    #[error("withheld: {0:?}")]
-    Withheld(Applied),
     /// The status could not be written.
     #[error("status: {0}")]
     Status(#[source] kube::Error),

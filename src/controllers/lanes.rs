@@ -70,8 +70,13 @@ async fn look(turn: Turn, context: &Arc<Context>) {
     };
     let outcome = match task.await {
         Ok(Ok(Ok(looked))) => {
-            context.metrics.reconciled(key.kind, Outcome::Done, began.elapsed());
-            if let (Looked::Done { .. }, Some(awaited), Some(now)) = (looked, turn.awaited, context.clock.now()) {
+            let (outcome, over) = match looked {
+                Looked::Done(_) => (Outcome::Done, true),
+                Looked::Withheld(_) => (Outcome::Failed, true),
+                Looked::Unfinished(_) => (Outcome::Done, false),
+            };
+            context.metrics.reconciled(key.kind, outcome, began.elapsed());
+            if let (true, Some(awaited), Some(now)) = (over, turn.awaited, context.clock.now()) {
                 context.metrics.turned(key.kind, now.duration_since(awaited));
             }
             context.lane(key.kind).done(key, looked);

@@ -8,7 +8,7 @@ use super::{apply, default_roles, events, history, records, rights};
 use crate::api::{GROUP, VERSION};
 use crate::policy::children::Child;
 use crate::policy::impersonation::departed;
-use crate::policy::status::{Applied, conditions};
+use crate::policy::status::{Applied, conditions, unready};
 use crate::policy::{Decision, Directory, Entry, Key, Kind, Reason, earliest};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
@@ -47,6 +47,7 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error
         decision.further = Some(further);
         besides = again;
     }
+    context.lane(key.kind).judged(key, decision.wake_at, now);
     if !admitted::<D>(key, &entry, &decision, (&directory, context)) {
         return Ok(Looked::Unfinished(now.checked_add(AGAIN).unwrap_or(now)));
     }
@@ -66,22 +67,24 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error
     };
     let stored = records::store(&decision.records, context).await;
     let kept = history::keep(key, (&directory, now), context).await;
+    context.metrics.stands(key, unready(&decision.standing, &told));
     let counts = report::<D>(key, &entry, &decision, (&told, now), context).await?;
     let applied = applied?;
     stored?;
     kept?;
     apply::tidy(key, &decision.children, context).await?;
-    match (applied, told) {
-        (Applied::Complete, _) => Ok(Looked::Done {
-            deadline: decision.wake_at,
-            besides: earliest(besides, counts),
-        }),
-        (Applied::Failed(..), told) => Err(Error::Withheld(told)),
+    match applied {
+        Applied::Complete => Ok(Looked::Done(earliest(besides, counts))),
+        Applied::Failed(reason, message) => {
+            tracing::warn!(object = %key, %reason, message, "part of it is withheld, trying again");
+            Ok(Looked::Withheld(now))
+        }
     }
 }
 
 /// Withdraws all that there was because of an object that is there no more, and puts on record what ended with it.
 async fn gone(key: &Key, (directory, now): (&Directory, Timestamp), context: &Context) -> Result<Looked, Error> {
+    context.lane(key.kind).judged(key, None, now);
     if others_first(key, &[], (context, now)).await {
         return Ok(Looked::Unfinished(now));
     }
@@ -98,10 +101,8 @@ async fn gone(key: &Key, (directory, now): (&Directory, Timestamp), context: &Co
     }
     apply::tidy(key, &[], context).await?;
     history::keep(key, (directory, now), context).await?;
-    Ok(Looked::Done {
-        deadline: None,
-        besides: None,
-    })
+    context.metrics.stands(key, None);
+    Ok(Looked::Done(None))
 }
 
 /// Of many sessions that end at once each loses one right before more is done for any of them: whether this one has lost one

@@ -10,26 +10,46 @@ use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRul
 use k8s_openapi::api::rbac::v1 as rbac;
 use kube::api::{Api, PostParams};
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use tokio::sync::Mutex;
 
 /// Where the operator has no other rights than everywhere.
 const ANYWHERE: &str = "default";
 /// How soon a catalogue is looked at again for which the operator lacks a right: nothing tells when it gets it.
 const AGAIN: SignedDuration = SignedDuration::from_secs(2);
 
-/// What the operator was last told that it holds everywhere.
+/// What the operator was last told that it holds everywhere, and when.
 #[derive(Default)]
-pub struct Told(Mutex<Option<BTreeSet<String>>>);
+pub struct Told(Mutex<Option<(Timestamp, Vec<rbac::PolicyRule>)>>);
+
+/// What the operator holds everywhere.
+struct Answer {
+    held: Vec<rbac::PolicyRule>,
+    at: Timestamp,
+    /// Whether it is something else than the time before.
+    changed: bool,
+}
 
 impl Told {
-    /// Takes in what it holds now, in whatever order that is told. Whether it is something else than last time.
-    fn changes(&self, held: &[rbac::PolicyRule]) -> bool {
-        let held: BTreeSet<String> = held.iter().map(|rule| format!("{rule:?}")).collect();
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes = last.as_ref().is_some_and(|last| *last != held);
-        *last = Some(held);
-        changes
+    /// Asks what the operator holds at `now`; all who ask within [`AGAIN`] get the same answer.
+    async fn ask(&self, context: &Context, now: Timestamp) -> Result<Answer, Error> {
+        let mut last = self.0.lock().await;
+        if let Some((at, held)) = &*last
+            && now.duration_since(*at).abs() < AGAIN
+        {
+            let (held, at, changed) = (held.clone(), *at, false);
+            return Ok(Answer { held, at, changed });
+        }
+        let held = held(ANYWHERE, context).await?;
+        let changed = last.as_ref().is_some_and(|(_, last)| !same(last, &held));
+        *last = Some((now, held.clone()));
+        Ok(Answer { held, at: now, changed })
     }
+}
+
+/// Whether both are the same rights, in whatever order.
+fn same(one: &[rbac::PolicyRule], other: &[rbac::PolicyRule]) -> bool {
+    let told = |rules: &[rbac::PolicyRule]| rules.iter().map(|rule| format!("{rule:?}")).collect::<BTreeSet<_>>();
+    told(one) == told(other)
 }
 
 /// Whether the operator holds all that the catalogue grants, as a condition, and when to look again; of one that is refused
@@ -42,8 +62,8 @@ pub async fn grantable(
     let Some(catalog) = directory.catalog(&name.name) else {
         return Ok(None);
     };
-    let held = held(ANYWHERE, context).await?;
-    if context.rights.changes(&held) {
+    let Answer { held, at, changed } = context.rights.ask(context, now).await?;
+    if changed {
         context.wake(in_doubt(directory));
         context.retry();
     }
@@ -65,7 +85,8 @@ pub async fn grantable(
         reason,
         message,
     };
-    let again = if holds { None } else { now.checked_add(AGAIN).ok() };
+    // An answer that is older may be of before what made this catalogue doubtful.
+    let again = (!holds || at < now).then(|| at.checked_add(AGAIN).ok()).flatten();
     Ok(Some((further, again)))
 }
 
@@ -159,10 +180,9 @@ mod tests {
             ..rbac::PolicyRule::default()
         };
         let (skills, teams) = (right("skills"), right("teams"));
-        let told = Told::default();
-        assert!(!told.changes(std::slice::from_ref(&skills)), "nothing was known before");
-        assert!(told.changes(&[skills.clone(), teams.clone()]));
-        assert!(!told.changes(&[teams.clone(), skills]));
-        assert!(told.changes(&[teams]));
+        let both = [skills.clone(), teams.clone()];
+        assert!(!same(std::slice::from_ref(&skills), &both));
+        assert!(same(&both, &[teams.clone(), skills]));
+        assert!(!same(&both, &[teams]));
     }
 }

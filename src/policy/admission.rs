@@ -171,8 +171,8 @@ fn about_objects(request: &Request, directory: &Directory, now: Timestamp) -> An
             },
             Violations::new,
             |catalog| {
-                let listed = |catalog| catalog::still_listed(&name.name, catalog, directory);
-                catalog.as_ref().and_then(listed).into_iter().collect()
+                let given = |catalog| catalog::still_given(&name.name, catalog, directory);
+                catalog.as_ref().and_then(given).into_iter().collect()
             },
         ),
     }

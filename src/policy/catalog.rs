@@ -1,12 +1,11 @@
 //! Catalogues: which applications, permissions and actions there are, what each grants in Kubernetes, and what it implies
 //! or requires (P1 to P4, P6). What a role's grants come to in a tenant is left to [`super::access`].
 
-use super::access::{self, Line};
+use super::access;
 use super::children::Rule;
 use super::directory::{Directory, Entry};
-use super::role::Role;
 use super::verdict::{Reason, Standing, Violation, Violations};
-use super::{Decision, Kind, Name, forbidden};
+use super::{Decision, Kind, forbidden};
 use crate::api::{ActionSpec, Mode, PermissionCatalogSpec, PermissionCatalogStatus, PermissionSpec};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -218,34 +217,44 @@ pub fn rules(application: &str, catalog: &Catalog, directory: &Directory) -> Vio
     references::abroad(application, catalog, directory)
 }
 
-/// What the writer of a catalogue should know that takes actions from everybody: which roles list them, so that their
+/// What the writer of a catalogue should know that takes actions from everybody: which roles give them, so that their
 /// holders keep them. While it changed nothing, whoever may write roles could list them (P5, R16).
-pub fn still_listed(application: &str, catalog: &Catalog, directory: &Directory) -> Option<String> {
+pub fn still_given(application: &str, catalog: &Catalog, directory: &Directory) -> Option<String> {
     let stored = directory.catalog(application)?;
     let free = |action: &Action| stored.actions.get(action).is_some_and(|entry| entry.unrestricted);
     let taken = catalog.actions.iter();
     let taken = taken.filter(|(action, entry)| !entry.unrestricted && free(action));
     let taken: Actions = taken.map(|(action, _)| action.clone()).collect();
-    let lists = |role: &Role| {
-        role.lines
-            .iter()
-            .flat_map(Line::listed)
-            .any(|listed| taken.contains(&listed))
+    if taken.is_empty() {
+        return None;
+    }
+    let (mut kept, mut roles) = (Actions::new(), vec![]);
+    for key in directory.keys().filter(|key| key.kind == Kind::Role) {
+        let Some(role) = directory.role(&key.name).and_then(|entry| entry.spec.as_ref().ok()) else {
+            continue;
+        };
+        let given = access::stored(&role.lines, directory);
+        let given = given
+            .listed
+            .union(&given.potential)
+            .filter(|action| taken.contains(*action));
+        let given: Actions = given.cloned().collect();
+        if !given.is_empty() {
+            kept.extend(given);
+            roles.push(key.name.to_string());
+        }
+    }
+    let (are, them, they_are) = match kept.len() {
+        0 => return None,
+        1 => ("is", "it", "it is"),
+        _ => ("are", "one of them", "they are"),
     };
-    let role = |name: &Name| directory.role(name).and_then(|entry| entry.spec.as_ref().ok());
-    let roles = directory
-        .keys()
-        .filter(|key| key.kind == Kind::Role && !taken.is_empty());
-    let roles = roles.filter(|key| role(&key.name).is_some_and(lists));
-    let roles: Vec<String> = roles.map(|key| key.name.to_string()).collect();
-    let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
-    (!roles.is_empty()).then(|| {
-        format!(
-            "{} is no longer everybody's, but of those whose roles list it: {}; see that it is meant for them",
-            access::quoted(taken.iter().map(ToString::to_string)),
-            access::some_of(&roles)
-        )
-    })
+    let shown = |names: Vec<String>| access::some_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    Some(format!(
+        "{} {are} no longer everybody's, but of those whose roles give {them}: {}; see that {they_are} meant for them",
+        shown(kept.iter().map(ToString::to_string).collect()),
+        shown(roles)
+    ))
 }
 
 /// What to say of a catalogue. Nothing exists because of one alone.

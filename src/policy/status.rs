@@ -26,13 +26,7 @@ pub fn conditions(
     generation: i64,
     stamp: (&[Condition], Timestamp),
 ) -> Vec<Condition> {
-    let (ready, reason, message) = match (standing, applied) {
-        (Standing::Refused(violations), _) => (false, first(violations), sentences(violations)),
-        (_, Applied::Failed(reason, message)) | (Standing::Pending(reason, message), _) => {
-            (false, *reason, message.clone())
-        }
-        (Standing::Ready(reason, message), _) => (true, *reason, message.clone()),
-    };
+    let (ready, reason, message) = ready(standing, applied);
     let mut told = vec![("Ready", ready, reason, message.clone())];
     match standing {
         Standing::Refused(_) => told.push(("Stalled", true, reason, message)),
@@ -64,6 +58,22 @@ pub fn conditions(
             }
         })
         .collect()
+}
+
+/// Why the object is not Ready, if so.
+pub fn unready(standing: &Standing, applied: &Applied) -> Option<Reason> {
+    let (ready, reason, _) = ready(standing, applied);
+    (!ready).then_some(reason)
+}
+
+fn ready(standing: &Standing, applied: &Applied) -> (bool, Reason, String) {
+    match (standing, applied) {
+        (Standing::Refused(violations), _) => (false, first(violations), sentences(violations)),
+        (_, Applied::Failed(reason, message)) | (Standing::Pending(reason, message), _) => {
+            (false, *reason, message.clone())
+        }
+        (Standing::Ready(reason, message), _) => (true, *reason, message.clone()),
+    }
 }
 
 fn first(violations: &[Violation]) -> Reason {

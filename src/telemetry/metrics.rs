@@ -4,12 +4,13 @@
 //! yet is absent rather than 0, because 0 would be a statement.
 
 use std::{
+    collections::HashMap,
     fmt::{self, Write as _},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
-use crate::policy::{Kind, Reason};
+use crate::policy::{Key, Kind, Reason};
 use jiff::{SignedDuration, Timestamp};
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder},
@@ -95,6 +96,12 @@ struct EndLabel {
     reason: Reason,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnreadyLabels {
+    kind: Kind,
+    reason: Reason,
+}
+
 /// No labels. A family of these is one series that appears when it is first set.
 type Unlabelled = [(&'static str, &'static str); 0];
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -105,6 +112,8 @@ type Gauges<N, A> = Family<Unlabelled, Gauge<N, A>>;
 pub struct Metrics {
     registry: Arc<Registry>,
     series: Series,
+    /// The objects that are not Ready.
+    unready: Arc<Mutex<HashMap<Key, Reason>>>,
 }
 
 #[derive(Clone)]
@@ -112,6 +121,7 @@ struct Series {
     reconciles: Family<ReconcileLabels, Counter>,
     reconcile_duration: Histograms<KindLabel>,
     deadline_lateness: Histograms<KindLabel>,
+    unready_objects: Family<UnreadyLabels, Gauge>,
     webhook_requests: Family<ReviewLabels, Counter>,
     webhook_duration: Histogram,
     open_sessions: Gauges<i64, std::sync::atomic::AtomicI64>,
@@ -137,6 +147,7 @@ impl Metrics {
             reconciles: Family::default(),
             reconcile_duration: Family::new_with_constructor(|| Histogram::new(WORK_SECONDS)),
             deadline_lateness: Family::new_with_constructor(|| Histogram::new(LATENESS_SECONDS)),
+            unready_objects: Family::default(),
             webhook_requests: Family::default(),
             webhook_duration: Histogram::new(WORK_SECONDS),
             open_sessions: Family::default(),
@@ -151,6 +162,7 @@ impl Metrics {
         Self {
             registry: Arc::new(series.registered()),
             series,
+            unready: Arc::default(),
         }
     }
 
@@ -186,6 +198,23 @@ impl Metrics {
             .get_or_create(&ReviewLabels { kind, verdict })
             .inc();
         self.series.webhook_duration.observe(took.as_secs_f64());
+    }
+
+    /// The object is not Ready for that reason; without one it is, or it is gone.
+    pub fn stands(&self, key: &Key, unready: Option<Reason>) {
+        let mut known = self.unready.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match unready {
+            Some(reason) => known.insert(key.clone(), reason),
+            None => known.remove(key),
+        };
+        let kind = key.kind;
+        let count = |reason| {
+            self.series
+                .unready_objects
+                .get_or_create(&UnreadyLabels { kind, reason })
+        };
+        before.map(|reason| count(reason).dec());
+        unready.map(|reason| count(reason).inc());
     }
 
     /// So many sessions are open now.
@@ -266,6 +295,11 @@ impl Series {
             "Time from the instant at which an object changes by itself to the end of its reconcile",
             Unit::Seconds,
             self.deadline_lateness.clone(),
+        );
+        registry.register(
+            "unready_objects",
+            "Objects whose condition Ready is not True, by kind and reason, as the leader sees them",
+            self.unready_objects.clone(),
         );
         registry.register(
             "webhook_requests",

@@ -29,8 +29,10 @@ use crate::policy::history::Employees;
 
 mod likeness;
 pub mod lookout;
+mod saying;
 
 pub use likeness::Wrong;
+pub use saying::{Course, sentence};
 
 /// Who owns the fields that are written here.
 pub const FIELD_MANAGER: &str = "pimpernel";
@@ -54,7 +56,7 @@ pub enum Error {
     #[error("an object of kind `{0}` is not for registration")]
     Kind(String),
     /// An object cannot be written.
-    #[error("{0} cannot be registered: {1}")]
+    #[error("{0} cannot be registered: {why}", why = saying::answer(.1))]
     Api(Id, #[source] Box<kube::Error>),
     /// An object of ours is none.
     #[error("an object for registration cannot be read: {0}")]
@@ -252,9 +254,9 @@ impl Registration {
 }
 
 impl Amiss {
-    async fn mend(&self, client: &Client) -> Result<(), Error> {
+    async fn mend(&self, client: &Client) -> Result<bool, Error> {
         let Some(right) = &self.right else {
-            return Ok(());
+            return Ok(false);
         };
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &self.id.kind.resource());
         let params = PostParams {
@@ -266,51 +268,26 @@ impl Amiss {
             None => api.create(&params, right).await,
         };
         match written {
-            Ok(_) => tracing::info!(object = %self.id, "registered with the API server"),
-            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => {}
-            Err(error) => return Err(Error::Api(self.id.clone(), Box::new(error))),
+            Ok(_) => {
+                tracing::info!(object = %self.id, "registered with the API server");
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => Ok(false),
+            Err(error) => Err(Error::Api(self.id.clone(), Box::new(error))),
         }
-        Ok(())
     }
 
     /// Whether there is anything to write for us.
     pub fn is_ours(&self) -> bool {
         self.right.is_some()
     }
-
-    /// What becomes of it, or what somebody must do. `again`: it was put right, and changed again, several times of late.
-    pub fn outcome(&self, again: bool) -> &'static str {
-        let left = self.registrar == Registrar::Chart && !self.wrong.is_empty();
-        match (left, again) {
-            (true, _) if self.wrong.iter().any(|wrong| wrong.added) => {
-                "take that out, and have whatever adds it to webhooks or policies leave this one alone"
-            }
-            (true, _) => "upgrade chart and operator together, or put it back",
-            (false, true) => "it is put right, and changed again: have whatever changes it leave it alone",
-            (false, false) => "it is put right",
-        }
-    }
 }
 
-/// Writes what is amiss as it should be, if that is for us to write. Whoever has changed it since wins: it is then looked at
-/// again.
-pub async fn mend(client: &Client, amiss: Vec<&Amiss>) -> Result<(), Error> {
-    let mended = join_all(amiss.into_iter().map(|amiss| amiss.mend(client))).await;
-    mended.into_iter().collect()
-}
-
-/// All that is wrong but for whom to trust, and what to do, as one sentence; nothing if nothing is. `again`: of which objects
-/// it was put right, and changed again, several times of late.
-pub fn sentence(amiss: &[Amiss], again: impl Fn(&Id) -> bool) -> Option<String> {
-    let mut wrong = amiss
-        .iter()
-        .flat_map(|amiss| amiss.wrong.iter().map(move |wrong| (amiss, wrong)));
-    let (amiss, Wrong { what, .. }) = wrong.next()?;
-    let more = match wrong.count() {
-        0 => String::new(),
-        count => format!(" (and {count} more)"),
-    };
-    Some(format!("{what}{more}: {}", amiss.outcome(again(&amiss.id))))
+/// Writes what is amiss as it should be, if that is for us to write. Of each, whether it was written: whoever has changed it
+/// since wins, and it is then looked at again.
+pub async fn mend<'a>(client: &Client, amiss: Vec<&'a Amiss>) -> Vec<(&'a Id, Result<bool, Error>)> {
+    let mended = |amiss: &'a Amiss| async move { (&amiss.id, amiss.mend(client).await) };
+    join_all(amiss.into_iter().map(mended)).await
 }
 
 /// The policies and their bindings, with the names filled in.

@@ -1,9 +1,10 @@
 //! R22, A24: what somebody did to the derived objects is undone, and access is withdrawn whatever the operator may still
 //! do itself.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
 use k8s_openapi::api::rbac::v1 as rbac;
 use kube::api::{Api, Patch, PatchParams};
 use pimpernel::api;
@@ -208,6 +209,7 @@ async fn withdrawing_never_depends_on_a_right_of_the_operator() -> Result<()> {
             .await?;
         until(roles, "team-lead", says("Ready", "False")).await?;
     }
+    e10_ends_by_itself(&world, (stays, kept)).await?;
     let began = Instant::now();
     world.apply(&without_version(&grant)?)?;
     until(world.api("lsp-paris"), "team-lead", says::<api::Role>("Ready", "True")).await?;
@@ -215,6 +217,24 @@ async fn withdrawing_never_depends_on_a_right_of_the_operator() -> Result<()> {
     eprintln!("healed by itself after {:?}", began.elapsed());
     until(catalogs(), "acd", says("Grantable", "True")).await?;
     assert!(!may(&client, leaves, kept).await?);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the API server is on this machine")]
+fn in_five_seconds() -> Result<Timestamp> {
+    Ok(Timestamp::try_from(SystemTime::now() + Duration::from_secs(5))?)
+}
+
+/// What ends by itself does not wait for the pause before what failed is tried again.
+async fn e10_ends_by_itself(world: &World, (user, right): (&str, (&str, &str, &str))) -> Result<()> {
+    let employees: Api<api::Employee> = world.api("lsp-paris");
+    let client = world.client();
+    let soon = in_five_seconds()?;
+    for (end, may) in [(Some(soon), false), (None, true)] {
+        let window = Patch::Merge(json!({"spec": {"validUntil": end}}));
+        employees.patch("desgas", &PatchParams::default(), &window).await?;
+        eventually_may(&client, user, right, may).await?;
+    }
     Ok(())
 }
 

@@ -106,7 +106,9 @@ impl Page {
     pub fn links(&self) -> Vec<(String, Option<String>)> {
         let prose = self.prose();
         let targets = prose.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        // A regular expression is no link.
         targets
+            .filter(|target| !target.contains(['*', '[']))
             .filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
             .map(|target| match target.split_once('#') {
                 Some((path, anchor)) => (path.to_owned(), Some(anchor.to_owned())),

@@ -237,3 +237,57 @@ fn p5_r16_who_takes_an_action_from_everybody_is_told_which_roles_keep_it() {
     world.catalog("acd", &restricted);
     admitted(&world.write_catalog("acd", restricted));
 }
+
+/// What was taken from everybody, of which some role gives `gives`; or nothing, if that is empty.
+fn told_of(lines: Lines, gives: &str) {
+    let spec = |unrestricted: bool| {
+        catalog(json!({"displayName": "Fleet", "permissions": [
+            {"name": "sails", "unrestricted": unrestricted, "actions": [{"name": "Set"}, {"name": "Mend"}, {"name": "View"}]},
+            {"name": "ships", "actions": [{"name": "Row", "implies": ["fleet/sails:View"]}, {"name": "View"},
+                {"name": "Steer", "implies": ["Row"], "requires": ["fleet/ships:View"]}]},
+        ]}))
+    };
+    let mut world = league();
+    world
+        .catalog("fleet", &spec(true))
+        .role("lsp-paris", "bosun", role("Bosun", LifecycleState::Draft, lines));
+    let answer = world.write_catalog("fleet", spec(false));
+    admitted(&answer);
+    if gives.is_empty() {
+        return assert_eq!(answer.warnings, [""; 0], "{lines:?}");
+    }
+    let said = format!("{gives}: `lsp-paris/bosun`; see that ");
+    let fits = answer.warnings.iter().any(|warning| warning.starts_with(&said));
+    assert!(fits, "{said} in {:?}", answer.warnings);
+}
+
+#[test]
+fn p5_r16_of_what_is_taken_from_everybody_only_that_is_named_which_a_role_gives() {
+    let cases: [(Lines, &str); 7] = [
+        (&[("fleet", "ships", &["View"])], ""),
+        (
+            &[("fleet", "sails", &["Mend"])],
+            "`fleet/sails:Mend` is no longer everybody's, but of those whose roles give it",
+        ),
+        (
+            &[("fleet", "sails", &["Mend", "Set"])],
+            "`fleet/sails:Mend`, `fleet/sails:Set` are no longer everybody's, but of those whose roles give one of them",
+        ),
+        (
+            &[("fleet", "ships", &["Row"])],
+            "`fleet/sails:View` is no longer everybody's, but of those whose roles give it",
+        ),
+        (
+            &[("fleet", "ships", &["Steer", "View"])],
+            "`fleet/sails:View` is no longer everybody's, but of those whose roles give it",
+        ),
+        (
+            &[("fleet", "sails", &["Set"]), ("fleet", "ships", &["Row"])],
+            "`fleet/sails:Set`, `fleet/sails:View` are no longer everybody's, but of those whose roles give one of them",
+        ),
+        (&[("acd", "skills", &["Edit"])], ""),
+    ];
+    for (lines, gives) in cases {
+        told_of(lines, gives);
+    }
+}

@@ -1,6 +1,7 @@
 //! What is exported, and what is not.
 
 use super::*;
+use crate::policy::Name;
 
 fn exported(metrics: &Metrics) -> String {
     let mut text = String::new();
@@ -51,6 +52,28 @@ fn a_gauge_that_was_never_set_is_absent() {
     for name in ["leader", "open_sessions", "clock_skew", "expiry", "intact"] {
         assert!(!text.contains(name), "{name} in:\n{text}");
     }
+}
+
+#[test]
+fn an_object_is_counted_while_it_is_not_ready_and_by_its_last_reason() {
+    let metrics = Metrics::new();
+    let role = |name| Key::new(Kind::Role, Name::new("lsp", name));
+    let counted = |reason: &str| {
+        let series = format!(r#"pimpernel_unready_objects{{kind="Role",reason="{reason}"}} "#);
+        let text = exported(&metrics);
+        let line = text.lines().find_map(|line| line.strip_prefix(&series));
+        line.map(str::to_owned)
+    };
+    metrics.stands(&role("first"), None);
+    assert_eq!(counted("RoleNotReady"), None);
+    metrics.stands(&role("first"), Some(Reason::TenantNotFound));
+    metrics.stands(&role("second"), Some(Reason::TenantNotFound));
+    metrics.stands(&role("second"), Some(Reason::TenantNotFound));
+    assert_eq!(counted("TenantNotFound").as_deref(), Some("2"));
+    metrics.stands(&role("first"), Some(Reason::NotGrantable));
+    metrics.stands(&role("second"), None);
+    let now = (counted("TenantNotFound"), counted("NotGrantable"));
+    assert_eq!(now, (Some("0".to_owned()), Some("1".to_owned())));
 }
 
 #[test]
