@@ -26,7 +26,8 @@ pub fn conditions(
     generation: i64,
     stamp: (&[Condition], Timestamp),
 ) -> Vec<Condition> {
-    let (ready, reason, message) = ready(standing, applied);
+    let (ready, reason) = ready(standing, applied);
+    let message = sentence(standing, applied);
     let mut told = vec![("Ready", ready, reason, message.clone())];
     match standing {
         Standing::Refused(_) => told.push(("Stalled", true, reason, message)),
@@ -62,17 +63,24 @@ pub fn conditions(
 
 /// Why the object is not Ready, if so.
 pub fn unready(standing: &Standing, applied: &Applied) -> Option<Reason> {
-    let (ready, reason, _) = ready(standing, applied);
+    let (ready, reason) = ready(standing, applied);
     (!ready).then_some(reason)
 }
 
-fn ready(standing: &Standing, applied: &Applied) -> (bool, Reason, String) {
+fn ready(standing: &Standing, applied: &Applied) -> (bool, Reason) {
     match (standing, applied) {
-        (Standing::Refused(violations), _) => (false, first(violations), sentences(violations)),
-        (_, Applied::Failed(reason, message)) | (Standing::Pending(reason, message), _) => {
-            (false, *reason, message.clone())
+        (Standing::Refused(violations), _) => (false, first(violations)),
+        (_, Applied::Failed(reason, _)) | (Standing::Pending(reason, _), _) => (false, *reason),
+        (Standing::Ready(reason, _), _) => (true, *reason),
+    }
+}
+
+fn sentence(standing: &Standing, applied: &Applied) -> String {
+    match (standing, applied) {
+        (Standing::Refused(violations), _) => sentences(violations),
+        (_, Applied::Failed(_, message)) | (Standing::Pending(_, message) | Standing::Ready(_, message), _) => {
+            message.clone()
         }
-        (Standing::Ready(reason, message), _) => (true, *reason, message.clone()),
     }
 }
 

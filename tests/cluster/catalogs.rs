@@ -1,12 +1,14 @@
 //! The catalogues that come with Pimpernel, and what a change of a catalogue costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use k8s_openapi::api::rbac::v1 as rbac;
-use kube::api::{Api, ListParams};
+use kube::ResourceExt as _;
+use kube::runtime::{WatchStreamExt as _, watcher};
 use pimpernel::api;
 use pimpernel::artifacts::CATALOGS;
 use pimpernel_launcher::wait;
@@ -176,26 +178,29 @@ async fn settle(world: &World, admin: &Caller) -> Result<()> {
         anyhow::Ok(())
     });
     stream::iter(tenants).buffer_unordered(4).try_collect::<()>().await?;
-    let derived: Api<rbac::Role> = world.api_everywhere();
-    let began = Instant::now();
-    let mut last = 0;
-    loop {
-        let roles = derived.list_metadata(&ListParams::default()).await?.items;
-        let name = |role: &kube::core::PartialObjectMeta<rbac::Role>| role.metadata.name.clone().unwrap_or_default();
-        let made = roles
-            .iter()
-            .filter(|role| name(role).starts_with("pimpernel:role:hand-"))
-            .count();
-        if made == TENANTS * ROLES_EACH {
-            return quiet(world);
+    all_made(world).await?;
+    quiet(world)
+}
+
+/// Waits until what each of these roles grants exists; as long as more of it comes, it waits.
+async fn all_made(world: &World) -> Result<()> {
+    let mut watched = pin!(
+        watcher(world.api_everywhere::<rbac::Role>(), watcher::Config::default())
+            .default_backoff()
+            .applied_objects()
+    );
+    let mut made = BTreeSet::new();
+    while made.len() < TENANTS * ROLES_EACH {
+        let next = tokio::time::timeout(10 * PATIENCE, watched.try_next()).await;
+        let role = next
+            .with_context(|| format!("{} roles stand", made.len()))??
+            .context("the watch ended")?;
+        let (namespace, name) = (role.namespace().unwrap_or_default(), role.name_any());
+        if name.starts_with("pimpernel:role:hand-") {
+            made.insert((namespace, name));
         }
-        if made > last {
-            last = made;
-        } else if began.elapsed() > 10 * PATIENCE {
-            bail!("{made} roles stand after {:?}", began.elapsed());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
+    Ok(())
 }
 
 /// What the operator writes because of a change, and how often.

@@ -26,12 +26,7 @@ fn what_the_chart_has_not_registered_is_said_and_comes_back_with_an_upgrade() ->
     let operator = release.start_operator()?;
     let says = "ValidatingWebhookConfiguration `pimpernel` lacks the webhook `adoptions.pimpernel.dev`: \
                 upgrade chart and operator together";
-    wait::until("the operator to say what is missing", PATIENCE, || {
-        let answer = operator.http_get("/readyz");
-        Ok(answer
-            .is_ok_and(|(code, body)| code == 503 && body.contains(says))
-            .then_some(()))
-    })?;
+    waits(&operator, says)?;
     release.upgrade("replicas=3")?;
     operator.wait_ready(PATIENCE)?;
 
@@ -88,12 +83,7 @@ fn what_the_cluster_adds_to_webhooks_is_said_with_what_to_do_and_no_operator_is_
     let operator = release.start_operator()?;
     let wrong = "`history.pimpernel.dev` in MutatingWebhookConfiguration `pimpernel` has `namespaceSelector`, which it \
                  should not: take that out, and have whatever adds it to webhooks or policies leave this one alone";
-    wait::until("the operator to say what is added", PATIENCE, || {
-        let answer = operator.http_get("/readyz");
-        Ok(answer
-            .is_ok_and(|(code, body)| code == 503 && body.contains(wrong))
-            .then_some(()))
-    })?;
+    waits(&operator, wrong)?;
     told(&release, wrong)?;
     intact(&operator, 0.0)?;
     change("remove")?;
@@ -104,6 +94,16 @@ fn what_the_cluster_adds_to_webhooks_is_said_with_what_to_do_and_no_operator_is_
     ensure!(code == 200, "it is not ready any more: {body}");
     ensure!(operator.terminate()?.success(), "it failed:\n{}", operator.log_end());
     Ok(())
+}
+
+/// Waits until the operator says this, and that it is not ready.
+fn waits(operator: &Operator, says: &str) -> Result<()> {
+    wait::until("the operator to say what is wrong", PATIENCE, || {
+        let answer = operator.http_get("/readyz");
+        Ok(answer
+            .is_ok_and(|(code, body)| code == 503 && body.contains(says))
+            .then_some(()))
+    })
 }
 
 fn intact(operator: &Operator, wanted: f64) -> Result<()> {

@@ -67,12 +67,14 @@ fn trusts() -> String {
     format!("{} trusts another certificate than the webhook's", history())
 }
 
+async fn says(registrar: Registrar, changes: &[Change], course: Course<'_>, wanted: String) {
+    let (sentence, _) = said(registrar, changes, course).await;
+    assert_eq!(sentence, wanted, "{registrar:?} {changes:?} {course:?}");
+}
+
 #[tokio::test]
 async fn with_the_chart_the_fault_is_said_of_which_somebody_must_do_something_and_what() {
-    let says = async |changes: &[Change], course, wanted: String| {
-        let (sentence, _) = said(Registrar::Chart, changes, course).await;
-        assert_eq!(sentence, wanted, "{changes:?} {course:?}");
-    };
+    let says = async |changes: &[Change], course, wanted| says(Registrar::Chart, changes, course, wanted).await;
     let (other, trusts, added) = (another(), trusts(), format!("{SELECTOR} (and 1 more): {TAKE_OUT}"));
     says(&[policy()], Course::Smooth, format!("{other}: {UPGRADE}")).await;
     says(&[policy(), selector()], Course::Smooth, added.clone()).await;
@@ -87,10 +89,7 @@ async fn with_the_chart_the_fault_is_said_of_which_somebody_must_do_something_an
 
 #[tokio::test]
 async fn without_the_chart_the_fault_is_said_first_that_is_fought_over_or_cannot_be_mended() {
-    let says = async |changes: &[Change], course, wanted: String| {
-        let (sentence, _) = said(Registrar::Operator, changes, course).await;
-        assert_eq!(sentence, wanted, "{changes:?} {course:?}");
-    };
+    let says = async |changes: &[Change], course, wanted| says(Registrar::Operator, changes, course, wanted).await;
     let (both, other, trusts) = ([judged(), policy()], another(), trusts());
     says(&both, Course::Smooth, format!("{RULES} (and 1 more): it is put right")).await;
     says(&both, Course::Again, format!("{other} (and 1 more): {AGAIN}")).await;
