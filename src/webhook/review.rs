@@ -87,10 +87,10 @@ pub fn router(reviewer: Reviewer) -> Router {
             post(|state, request| handle(state, request, Question::History)),
         )
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(reviewer)
+        .with_state(Arc::new(reviewer))
 }
 
-async fn handle(State(reviewer): State<Reviewer>, request: extract::Request, question: Question) -> Response {
+async fn handle(State(reviewer): State<Arc<Reviewer>>, request: extract::Request, question: Question) -> Response {
     let body = match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
         Ok(Ok(body)) => body,
         Ok(Err(rejection)) => return rejection.into_response(),

@@ -42,7 +42,7 @@ struct Args {
 /// What can be measured by itself.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    /// The webhook, a start, an arrival and changes.
+    /// A start, an arrival and changes.
     Employees,
     /// Many sessions that end at once.
     Endings,
@@ -50,6 +50,8 @@ enum Part {
     Explain,
     /// Reading what is on record.
     History,
+    /// The review of one more employee.
+    Webhook,
 }
 
 #[tokio::main]
@@ -58,7 +60,7 @@ async fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
     let mut table = Table::new(match args.only {
-        Some(Part::Employees | Part::Explain) => format!("{} employees", args.employees),
+        Some(Part::Employees | Part::Explain | Part::Webhook) => format!("{} employees", args.employees),
         Some(Part::Endings) => format!("{} sessions", args.sessions),
         Some(Part::History) => "what is on record of one role".to_owned(),
         None => format!("{} employees, and then {} sessions", args.employees, args.sessions),
@@ -67,6 +69,10 @@ async fn main() -> Result<()> {
     if measured(Part::Explain) {
         eprintln!("an explanation, in this process");
         explain::measure(args.employees, &mut table)?;
+    }
+    if measured(Part::Webhook) {
+        eprintln!("the webhook, in this process");
+        webhook::measure(args.employees, &mut table).await?;
     }
     if measured(Part::Employees) {
         employees(&args, &mut table).await?;
@@ -82,8 +88,6 @@ async fn main() -> Result<()> {
 }
 
 async fn employees(args: &Args, table: &mut Table) -> Result<()> {
-    eprintln!("the webhook, in this process");
-    webhook::measure(args.employees, table).await?;
     let mut cluster = Cluster::start(&args.operator).await?;
     eprintln!("an empty cluster");
     ready::measure(&mut cluster, table)?;
