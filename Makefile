@@ -29,6 +29,7 @@ test: ## runs all checks and all tests, the last ones against a real control pla
 	$(CARGO) test --no-default-features --locked
 	$(CARGO) build --workspace --bins --locked
 	@$(DEBUG)/pimpernel-launcher helms >/dev/null
+	@$(DEBUG)/pimpernel-launcher promtool >/dev/null
 	$(CARGO) test --workspace --locked
 
 .PHONY: image

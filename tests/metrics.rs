@@ -1,13 +1,15 @@
-//! The series: all are documented, and whatever reads series reads some that exist.
+//! The series: all are documented, and whatever reads series reads some that exist. The alerts come when they should.
 
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use pimpernel::policy::{Key, Kind, Name, Reason};
 use pimpernel::telemetry::{Metrics, Outcome, Verdict};
+use pimpernel_launcher::assets;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 fn read(path: &str) -> Result<String> {
@@ -127,6 +129,64 @@ fn every_alert_has_a_page_and_reads_series_that_exist() -> Result<()> {
         }
         let expression = rule["expr"].as_str().context("no expression")?;
         reads_what_exists(expression, &exported)?;
+    }
+    Ok(())
+}
+
+fn promtool(arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(assets::promtool()?);
+    let output = command
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()?;
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    ensure!(output.status.success(), "promtool {arguments:?}:\n{}", said.concat());
+    Ok(())
+}
+
+#[test]
+fn each_alert_comes_when_it_should_and_says_what_it_should() -> Result<()> {
+    promtool(&[
+        "check",
+        "rules",
+        "--lint=all",
+        "--lint-fatal",
+        "charts/pimpernel/alerts.yaml",
+    ])?;
+    promtool(&["test", "rules", "tests/alerts.yaml"])
+}
+
+/// An instant as promtool's tests have it, such as `2h30s`, in seconds.
+fn seconds(instant: &str) -> Result<i64> {
+    let span: jiff::SignedDuration = instant.parse().with_context(|| instant.to_owned())?;
+    Ok(span.as_secs())
+}
+
+#[test]
+fn each_alert_is_tried_where_it_fires_just_before_and_where_it_stays_quiet() -> Result<()> {
+    let alerts: Value = serde_yaml::from_str(&read("charts/pimpernel/alerts.yaml")?)?;
+    let cases: Value = serde_yaml::from_str(&read("tests/alerts.yaml")?)?;
+    for rule in alerts["groups"][0]["rules"].as_array().context("no rules")? {
+        let name = rule["alert"].as_str().context("no name")?;
+        // When it fires first, and until when it is quiet before that or altogether: for each case.
+        let mut tried: Vec<(Option<i64>, i64)> = vec![];
+        for case in cases["tests"].as_array().context("no tests")? {
+            let (mut fires, mut quiet) = (None, None);
+            let looks = case["alert_rule_test"].as_array().context("no alert")?;
+            for look in looks.iter().filter(|look| look["alertname"] == name) {
+                let at = seconds(look["eval_time"].as_str().context("no time")?)?;
+                let expected = look["exp_alerts"].as_array().context("nothing expected")?;
+                let end = if expected.is_empty() { &mut quiet } else { &mut fires };
+                *end = Some(end.unwrap_or(at).max(at));
+            }
+            tried.extend(quiet.map(|quiet| (fires, quiet)));
+        }
+        let due = tried
+            .iter()
+            .find_map(|(fires, quiet)| fires.filter(|fires| fires - quiet == 30));
+        let due = due.with_context(|| format!("{name} is nowhere tried where it fires and half a minute before"))?;
+        let quiet = |(fires, quiet): &(Option<i64>, i64)| fires.is_none() && *quiet >= due;
+        ensure!(tried.iter().any(quiet), "{name} is tried nowhere where it stays quiet");
     }
     Ok(())
 }

@@ -19,6 +19,9 @@ pub const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-mana
 /// The program that installs charts.
 const HELM: &str = "helm";
 
+/// The program that tests rules for Prometheus.
+const PROMTOOL: &str = "promtool";
+
 /// A folder that holds all of [`PROGRAMS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assets {
@@ -73,6 +76,14 @@ fn helm(major: &str) -> Result<PathBuf> {
     let folder = cache_folder()?.join(format!("helm-v{version}"));
     build::build(&folder, &[Recipe::helm(major, &version)])?;
     Ok(folder.join(HELM))
+}
+
+/// promtool, found in the cache or built; apart from [`Assets`] for the same reasons.
+pub fn promtool() -> Result<PathBuf> {
+    let version = required_version(&module(PROMTOOL), "github.com/prometheus/prometheus")?;
+    let folder = cache_folder()?.join(format!("{PROMTOOL}-v{version}"));
+    build::build(&folder, &[Recipe::promtool(&version)])?;
+    Ok(folder.join(PROMTOOL))
 }
 
 /// `${XDG_CACHE_HOME:-~/.cache}/pimpernel`.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use super::{HELM, PROGRAMS, Versions, module};
+use super::{HELM, PROGRAMS, PROMTOOL, Versions, module};
 use crate::process::{Program, last_lines, on_path};
 use crate::{Lifetime, wait};
 
@@ -70,7 +70,7 @@ fn build_one(recipe: &Recipe, folder: &Path) -> Result<()> {
         .arg(module(recipe.module))
         .args(["-trimpath", "-buildvcs=false"]);
     command
-        .args(["-ldflags", &recipe.ldflags, "-o"])
+        .args(["-tags", recipe.tags, "-ldflags", &recipe.ldflags, "-o"])
         .arg(&output)
         .arg(&recipe.package);
     let go = Program {
@@ -122,6 +122,7 @@ pub struct Recipe {
     module: &'static str,
     package: String,
     version: String,
+    tags: &'static str,
     ldflags: String,
     usual: &'static str,
     /// What else than Go helps.
@@ -138,6 +139,7 @@ impl Recipe {
                 module: "etcd",
                 package: "go.etcd.io/etcd/server/v3".to_owned(),
                 version: versions.etcd.clone(),
+                tags: "",
                 ldflags: "-s -w".to_owned(),
                 usual: "about 20 seconds",
                 otherwise,
@@ -154,6 +156,7 @@ impl Recipe {
             program,
             module: "kubernetes",
             package,
+            tags: "",
             ldflags: kubernetes_ldflags(&version),
             version,
             usual,
@@ -169,8 +172,23 @@ impl Recipe {
             module: if major == "3" { "helm3" } else { "helm4" },
             package: format!("{root}/cmd/helm"),
             version: version.to_owned(),
+            tags: "",
             ldflags: format!("-s -w -X {root}/internal/version.version=v{version}"),
             usual: "about a minute",
+            otherwise: String::new(),
+        }
+    }
+
+    /// Of promtool, without what would find targets in clouds: no rule needs that.
+    pub fn promtool(version: &str) -> Self {
+        Self {
+            program: PROMTOOL,
+            module: PROMTOOL,
+            package: "github.com/prometheus/prometheus/cmd/promtool".to_owned(),
+            version: version.to_owned(),
+            tags: "remove_all_sd",
+            ldflags: "-s -w".to_owned(),
+            usual: "about 3 minutes",
             otherwise: String::new(),
         }
     }

@@ -34,6 +34,8 @@ enum Action {
     Assets,
     /// Builds Helm, in each major version that the chart is tested with, if it is missing, and prints the programs
     Helms,
+    /// Builds promtool, with which alerts are tested, if it is missing, and prints the program
+    Promtool,
     /// Prints one file with which kubectl installs everything
     Manifest {
         /// Arguments of Helm, such as `--set replicas=3`
@@ -82,6 +84,10 @@ fn run(action: Action) -> Result<()> {
         Action::Helms => {
             let lines = assets::helms()?.map(|helm| format!("{}\n", helm.display()));
             write!(stdout(), "{}", lines.concat()).context("cannot write to stdout")
+        }
+        Action::Promtool => {
+            let promtool = assets::promtool()?;
+            writeln!(stdout(), "{}", promtool.display()).context("cannot write to stdout")
         }
         Action::Manifest { arguments } => {
             let [helm, _] = assets::helms()?;
