@@ -20,5 +20,6 @@ LABEL org.opencontainers.image.title="pimpernel-operator" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /pimpernel/target/release/pimpernel-operator /pimpernel-operator
+COPY LICENSE docs/licenses.md /licenses/
 USER 65532:65532
 ENTRYPOINT ["/pimpernel-operator"]

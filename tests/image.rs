@@ -8,6 +8,7 @@ use pimpernel_image::{Image, USER};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -83,17 +84,30 @@ fn run_in(root: &Path, args: &[&str]) -> Result<Output> {
     anyhow::bail!("it does not start:\n{}", failures.join("\n"))
 }
 
-/// Nothing else than the operator and its libraries is in the layer, and it starts with them.
+/// Nothing else than the operator, its libraries and the licences is in the layer, and it starts with them.
 fn starts_alone(layer: &Path, root: &Path) -> Result<()> {
     let files = said(Command::new("tar").arg("-tf").arg(layer))?;
     let files: BTreeSet<&str> = files.lines().filter(|path| !path.ends_with('/')).collect();
-    let strange = |path: &&&str| **path != "pimpernel-operator" && !(path.starts_with("lib") && path.contains(".so"));
+    let known = ["pimpernel-operator", "licenses/LICENSE", "licenses/licenses.md"];
+    let library = |path: &str| path.starts_with("lib") && path.contains(".so");
     ensure!(
-        files.contains("pimpernel-operator") && files.iter().find(strange).is_none(),
+        known.iter().all(|path| files.contains(path)) && files.iter().all(|path| known.contains(path) || library(path)),
         "{files:?}"
     );
     fs::create_dir(root)?;
     unpack(layer, root)?;
+    for (packed, source) in [
+        ("licenses/LICENSE", "LICENSE"),
+        ("licenses/licenses.md", "docs/licenses.md"),
+    ] {
+        let (packed, source) = (root.join(packed), Path::new(env!("CARGO_MANIFEST_DIR")).join(source));
+        ensure!(fs::read(&packed)? == fs::read(source)?, "{}", packed.display());
+        ensure!(
+            fs::metadata(&packed)?.permissions().mode() & 0o777 == 0o644,
+            "{}",
+            packed.display()
+        );
+    }
     let version = String::from_utf8(run_in(root, &["--version"])?.stdout)?;
     ensure!(
         version == concat!("pimpernel-operator ", env!("CARGO_PKG_VERSION"), "\n"),
@@ -202,6 +216,7 @@ fn the_dockerfile_makes_the_same_image() -> Result<()> {
     for line in [
         format!("USER {USER}"),
         "ENTRYPOINT [\"/pimpernel-operator\"]".to_owned(),
+        "COPY LICENSE docs/licenses.md /licenses/".to_owned(),
     ] {
         ensure!(
             last.lines().any(|found| found == line),
@@ -211,6 +226,11 @@ fn the_dockerfile_makes_the_same_image() -> Result<()> {
     ensure!(
         !last.lines().any(|line| line.starts_with("RUN ")),
         "the base has no shell"
+    );
+    let ignored = fs::read_to_string(root.join(".dockerignore"))?;
+    ensure!(
+        ignored.ends_with("/docs/*\n!/docs/licenses.md\n"),
+        "an engine does not see docs/licenses.md: {ignored}"
     );
     Ok(())
 }

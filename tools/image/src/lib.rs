@@ -1,5 +1,5 @@
-//! An image without a container engine: a program, the few libraries that it needs, and nothing else, as an archive that
-//! containerd, Docker and tools for registries read.
+//! An image without a container engine: a program, the few libraries that it needs, their licences and nothing else, as an
+//! archive that containerd, Docker and tools for registries read.
 //!
 //! The archive is an OCI image layout; `manifest.json` in it is what `docker load` looks for. The same program, libraries and
 //! settings give the same bytes.
@@ -26,6 +26,12 @@ const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// By path in the image, under which licences one has what is in it.
+const LICENSES: [(&str, &str); 2] = [
+    ("licenses/LICENSE", include_str!("../../../LICENSE")),
+    ("licenses/licenses.md", include_str!("../../../docs/licenses.md")),
+];
 
 /// What goes into an image.
 pub struct Image {
@@ -116,19 +122,19 @@ impl Image {
         files.insert("index.json".into(), index.to_string().into_bytes());
         files.insert("manifest.json".into(), for_docker.to_string().into_bytes());
         files.extend([layer, config, manifest].map(|blob| (blob.path(), blob.bytes)));
-        self.archive(out, &files, 0o644)
+        self.archive(out, &files)
     }
 
-    /// What the container sees: the program and its libraries, where the program looks for them.
+    /// What the container sees: the program and its libraries, where the program looks for them, and the licences.
     fn layer(&self, program: Vec<u8>) -> Result<Vec<u8>> {
-        let mut files = BTreeMap::new();
+        let mut files: BTreeMap<String, Vec<u8>> = LICENSES.map(|(path, text)| (path.to_owned(), text.into())).into();
         for library in libraries::needed(&self.program, &program)? {
             let bytes = fs::read(&library).with_context(|| format!("cannot read `{}`", library.display()))?;
             files.insert(library.to_string_lossy().trim_start_matches('/').to_owned(), bytes);
         }
         files.insert(self.entry()?.trim_start_matches('/').to_owned(), program);
         let mut layer = vec![];
-        self.archive(&mut layer, &files, 0o755)?;
+        self.archive(&mut layer, &files)?;
         Ok(layer)
     }
 
@@ -185,8 +191,8 @@ impl Image {
         }
     }
 
-    /// Files with that mode, and the folders that they are in, each before what is in it.
-    fn archive(&self, out: impl Write, files: &BTreeMap<String, Vec<u8>>, mode: u32) -> Result<()> {
+    /// Files, of which only programs and libraries can be run, and the folders that they are in, each before what is in it.
+    fn archive(&self, out: impl Write, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
         let above = |path: &String| -> Vec<PathBuf> {
             let folders = Path::new(path).ancestors().skip(1);
             folders
@@ -201,6 +207,7 @@ impl Image {
             archive.append_data(&mut header, folder.join(""), &[][..])?;
         }
         for (path, bytes) in files {
+            let mode = if libraries::is_program(bytes) { 0o755 } else { 0o644 };
             let mut header = self.header(EntryType::Regular, (bytes.len().try_into()?, mode));
             archive.append_data(&mut header, path, &bytes[..])?;
         }

@@ -6,6 +6,11 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+/// Whether it is a program or a library, as Linux has them.
+pub fn is_program(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\x7fELF")
+}
+
 /// The processor that a program is for, in the words of images.
 pub fn architecture(program: &[u8]) -> Result<&'static str> {
     let elf = program.starts_with(b"\x7fELF\x02\x01");
