@@ -4,7 +4,10 @@ use super::context::Context;
 use super::kinds::Status;
 use crate::api::{Condition, ConditionStatus, GROUP, VERSION};
 use crate::policy::default_roles::LeftOut;
+use crate::policy::impersonation::ending;
+use crate::policy::ledger::{Noted, Record};
 use crate::policy::{Key, Reason};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType};
 
@@ -40,6 +43,26 @@ pub async fn tell<S: Status>(key: &Key, uid: &str, (previous, status): (&S, &S),
     {
         tracing::warn!(object = %key, reason, why = message, "not in effect");
         publish(key, uid, (EventType::Warning, &reason, Some(&message)), context).await;
+    }
+}
+
+/// Tells how sessions of that name ended that are there no more, all but `living`: they have no status that says it, only these
+/// records, which were stored just now.
+pub async fn departed(key: &Key, living: Option<&str>, stored: &[&Record], now: Timestamp, context: &Context) {
+    for record in stored {
+        let Some(Noted::End { uid, at, how, .. }) = Noted::read(&key.name.namespace, &record.spec) else {
+            continue;
+        };
+        if living != Some(&*uid) {
+            context.metrics.session_ended(how, now.duration_since(at));
+            publish(
+                key,
+                &uid,
+                (EventType::Normal, how.as_str(), Some(&ending(how))),
+                context,
+            )
+            .await;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::api::{GROUP, VERSION};
 use crate::policy::children::Child;
 use crate::policy::impersonation::departed;
 use crate::policy::status::{Applied, conditions, unready};
-use crate::policy::{Decision, Directory, Entry, Key, Kind, Reason, earliest};
+use crate::policy::{Decision, Directory, Entry, Key, Kind, earliest};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, ResourceExt};
@@ -66,6 +66,9 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error
         Err(error) => Applied::Failed(error.reason(), error.to_string()),
     };
     let stored = records::store(&decision.records, context).await;
+    if let Ok(stored) = &stored {
+        events::departed(key, Some(&entry.meta.uid), stored, now, context).await;
+    }
     let kept = history::keep(key, (&directory, now), context).await;
     context.metrics.stands(key, unready(&decision.standing, &told));
     let counts = report::<D>(key, &entry, &decision, (&told, now), context).await?;
@@ -94,12 +97,10 @@ async fn gone(key: &Key, (directory, now): (&Directory, Timestamp), context: &Co
         Kind::Impersonation => departed(&key.name, None, (&observed, directory), now),
         Kind::Tenant | Kind::Role | Kind::Employee | Kind::Consent | Kind::PermissionCatalog => vec![],
     };
-    for record in records::store(&departed, context).await? {
-        context
-            .metrics
-            .session_ended(Reason::Deleted, now.duration_since(record.spec.time.0));
-    }
-    apply::tidy(key, &[], context).await?;
+    let stored = records::store(&departed, context).await?;
+    let tidied = apply::tidy(key, &[], context).await;
+    events::departed(key, None, &stored, now, context).await;
+    tidied?;
     history::keep(key, (directory, now), context).await?;
     context.metrics.stands(key, None);
     Ok(Looked::Done(None))

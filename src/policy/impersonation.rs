@@ -278,7 +278,8 @@ pub fn decide(
     }
 }
 
-fn ending(reason: Reason) -> String {
+/// What is said of a session that ended like that.
+pub fn ending(reason: Reason) -> String {
     match reason {
         Reason::Stopped => "The session was stopped",
         Reason::Expired => "The session reached its end",

@@ -2,6 +2,7 @@
 //! said stays.
 
 use crate::common::cast::{CHAUVELIN, DEWHURST, MARGUERITE, Stage};
+use crate::common::endings::Ending;
 use crate::common::library;
 use crate::common::rest::{Answer, Caller, object, told};
 use crate::common::session::Session;
@@ -114,16 +115,8 @@ async fn i11_a_granted_session_counts_from_the_consent_and_is_revoked_at_once() 
     no.object().context("the tenant revokes")?;
     let over = session.ended(&stage, "Revoked").await?;
     ensure!(over["status"]["startTime"] == json!(granted), "{}", over["status"]);
-    let record = format!("ChangeRecord lsp-paris/end-{}", session.uid);
-    let record = stage
-        .admin
-        .await_object(&record, |record| Some(record?.clone()))
-        .await?;
-    let said = record["spec"]["changes"].to_string();
-    ensure!(
-        said.contains("Revoked") && said.contains(&granted.to_string()),
-        "{said}"
-    );
+    let record = session.on_record(&stage).await?;
+    ensure!(record["status.startTime"] == json!(granted), "{record}");
     for name in ["yes", "enough"] {
         let which = format!("ImpersonationConsent lsp-paris/{name}");
         stage.says(&which, "Ready", "True", "SessionOver").await?;
@@ -176,6 +169,7 @@ async fn i11_a_rejected_request_is_over_for_good() -> Result<()> {
     let (ready, why, _) = told(&over, "Ready").context("Ready")?;
     ensure!((ready.as_str(), why.as_str()) == ("True", "Rejected"), "{ready} {why}");
     ensure!(over["status"]["endReason"] == "Rejected", "{}", over["status"]);
+    Ending::of(&over, "Rejected")?.told(&stage).await?;
     no_account(&request, &stage).await?;
     stage
         .says("ImpersonationConsent lsp-paris/no", "Ready", "True", "SessionOver")

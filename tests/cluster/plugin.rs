@@ -11,6 +11,8 @@ use std::process::{Command, Output, Stdio};
 
 #[path = "plugin/agreement.rs"]
 mod agreement;
+#[path = "plugin/backup.rs"]
+mod backup;
 #[path = "plugin/consent.rs"]
 mod consent;
 #[path = "plugin/conventions.rs"]

@@ -19,23 +19,6 @@ async fn ahead(minutes: i64, stage: &Stage) -> Result<Timestamp> {
     Ok(now + SignedDuration::from_mins(minutes))
 }
 
-/// The record of a session's end, as a map of what it says.
-async fn end_of(session: &Session, stage: &Stage) -> Result<Value> {
-    let which = format!("ChangeRecord lsp-paris/end-{}", session.uid);
-    let record = stage.admin.await_object(&which, |record| Some(record?.clone())).await?;
-    let changes = record["spec"]["changes"].as_array().context("changes")?;
-    let said = changes.iter().map(|change| {
-        (
-            change["path"].as_str().unwrap_or_default().to_owned(),
-            change["to"].clone(),
-        )
-    });
-    let mut told = Value::Object(said.collect());
-    told["by"] = record["spec"]["actor"]["username"].clone();
-    told["operation"] = record["spec"]["operation"].clone();
-    Ok(told)
-}
-
 #[tokio::test]
 async fn i13_every_session_leaves_a_record_of_how_it_ended() -> Result<()> {
     let stage = Stage::set(World::start().await?).await?;
@@ -48,7 +31,7 @@ async fn i13_every_session_leaves_a_record_of_how_it_ended() -> Result<()> {
     .await?;
     stopped.stop(stage.caller(MARGUERITE)).await?.object()?;
     let over = stopped.ended(&stage, "Stopped").await?;
-    let record = end_of(&stopped, &stage).await?;
+    let record = stopped.on_record(&stage).await?;
     let wanted = json!({
         "operation": "End", "by": MARGUERITE, "spec.mode": "Support", "spec.ticket": "CASE-1792",
         "spec.reason": over["spec"]["reason"], "status.startTime": over["metadata"]["creationTimestamp"],
@@ -57,21 +40,19 @@ async fn i13_every_session_leaves_a_record_of_how_it_ended() -> Result<()> {
     ensure!(record == wanted, "the record says {record}, not {wanted}");
     stage.removed(CASE).await?;
     ensure!(
-        end_of(&stopped, &stage).await? == record,
+        stopped.on_record(&stage).await? == record,
         "it outlives the Impersonation"
     );
 
     let deleted = Session::open(&stage, CASE, ("Support", MARGUERITE), "duration: 20m").await?;
     stage.removed(CASE).await?;
-    deleted.nothing_left(&stage).await?;
-    ensure!(end_of(&deleted, &stage).await?["status.endReason"] == "Deleted");
+    deleted.deleted(&stage).await?;
 
     let while_dead = Session::open(&stage, CASE, ("Support", MARGUERITE), "duration: 20m").await?;
     stage.world.kill_operator()?;
     stage.removed(CASE).await?;
     stage.world.start_operator()?;
-    while_dead.nothing_left(&stage).await?;
-    ensure!(end_of(&while_dead, &stage).await?["status.endReason"] == "Deleted");
+    while_dead.deleted(&stage).await?;
     what_is_applied_again_opens_nothing(&stage).await
 }
 
@@ -149,7 +130,6 @@ async fn a9_i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_resta
     let session = Session::open(&stage, CASE, ("Support", MARGUERITE), &end).await?;
     session.stop(stage.caller(MARGUERITE)).await?.object()?;
     let over = session.ended(&stage, "Stopped").await?;
-    end_of(&session, &stage).await?;
     none_is_open(&stage).await?;
     for restarted in [false, true] {
         if restarted {
@@ -165,7 +145,7 @@ async fn a9_i9_r4_what_is_on_record_is_not_undone_by_statuses_deletions_or_resta
         }
         let true_end = |case: Option<&Value>| (case?["status"]["endTime"] == over["status"]["endTime"]).then_some(());
         stage.admin.await_object(CASE, true_end).await?;
-        let over = session.ended(&stage, "Stopped").await?;
+        let over = session.ended_by_another(&stage, "Stopped").await?;
         no_account(&over, &stage).await?;
     }
     stage.removed(CASE).await?;

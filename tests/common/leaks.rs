@@ -1,5 +1,6 @@
-//! No token and no key is where people look: a [`World`] fails its test when there is one in a log, in an Event, in a status,
-//! in an annotation, or anywhere else but in the data of a Secret. Error texts are looked through as they come.
+//! No token and no key is where people look: a [`World`] or a [`Release`] fails its test when there is one in a log, in an
+//! Event, in a status, in an annotation, or anywhere else but in the data of a Secret. Error texts are looked through as they
+//! come.
 
 use std::fs;
 use std::net::TcpStream;
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use pimpernel_launcher::ControlPlane;
 
 use super::World;
+use super::chart::Release;
 
 /// How a signed token and a private key begin, and the same in base64.
 const SIGNS: [&str; 5] = [
@@ -56,12 +58,22 @@ pub fn none_in(text: &str, place: &str) -> Result<()> {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if thread::panicking() {
-            return;
-        }
-        if let Err(error) = none_left(self.plane()) {
-            panic!("{error:#}");
-        }
+        search(self.plane());
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        search(self.plane());
+    }
+}
+
+fn search(plane: &ControlPlane) {
+    if thread::panicking() {
+        return;
+    }
+    if let Err(error) = none_left(plane) {
+        panic!("{error:#}");
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod cast;
 pub mod chart;
 pub mod commands;
+pub mod endings;
 mod leaks;
 pub mod library;
 pub mod loose;
@@ -64,6 +65,7 @@ pub struct World {
     options: OperatorOptions,
     webhook: u16,
     surroundings: Surroundings,
+    endings: endings::Seen,
     turn: Turn,
 }
 
@@ -122,6 +124,7 @@ impl World {
             options,
             webhook,
             surroundings,
+            endings: endings::Seen::default(),
             turn,
         };
         world.start_operator()?;
@@ -310,11 +313,12 @@ impl World {
     }
 }
 
-/// The value of a metric, summed over its labels; nothing if there is none of that name yet.
+/// The value of a metric, summed over its labels if the name has none; nothing if there is none of that name yet.
 pub fn metric(operator: &Operator, name: &str) -> Result<Option<f64>> {
     let text = operator.metrics()?;
-    let named = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-    let values: Vec<f64> = named.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    let samples = text.lines().filter_map(|line| line.rsplit_once(' '));
+    let named = samples.filter(|(series, _)| *series == name || series.split('{').next() == Some(name));
+    let values: Vec<f64> = named.filter_map(|(_, value)| value.parse().ok()).collect();
     Ok((!values.is_empty()).then(|| values.iter().sum()))
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 use super::cast::Stage;
+use super::endings::{self, Ending};
 use super::rest::{Caller, object};
 use super::{PATIENCE, SESSIONS};
 
@@ -178,8 +179,16 @@ impl Session {
         }
     }
 
-    /// Waits until the session has ended for a reason, proves that nothing of it is left, and gives the Impersonation.
+    /// Waits until the session has ended for a reason, proves that nothing of it is left and that its end is told, and gives
+    /// the Impersonation.
     pub async fn ended(&self, stage: &Stage, reason: &str) -> Result<Value> {
+        let over = self.ended_by_another(stage, reason).await?;
+        self.ending(reason).told(stage).await?;
+        Ok(over)
+    }
+
+    /// The same of a session that another process than the one which runs now has ended, which alone has counted it.
+    pub async fn ended_by_another(&self, stage: &Stage, reason: &str) -> Result<Value> {
         let over = stage.says(&self.which, "Active", "False", reason).await?;
         let ready = super::rest::told(&over, "Ready").context("Ready")?;
         ensure!(
@@ -194,10 +203,38 @@ impl Session {
         let at: Timestamp = over["status"]["endTime"].as_str().context("endTime")?.parse()?;
         ensure!(at <= self.end, "it ended at {at}, after its end {}", self.end);
         ensure!(over["status"].get("banner").is_none(), "the banner is still shown");
-        self.nothing_left(stage).await?;
-        let namespace = self.namespace().to_owned();
-        self.until_inside_may("get", "tenants.pimpernel.dev", &namespace, false)
-            .await?;
+        self.gives_nothing(stage).await?;
+        let record = self.ending(reason).told_by_objects(stage).await?;
+        ensure!(
+            record["status.endTime"] == over["status"]["endTime"],
+            "the record has another end: {record}"
+        );
         Ok(over)
+    }
+
+    /// Waits until nothing is left of the session, whose Impersonation is deleted, and proves that its end is told.
+    pub async fn deleted(&self, stage: &Stage) -> Result<()> {
+        self.gives_nothing(stage).await?;
+        self.ending("Deleted").told(stage).await?;
+        Ok(())
+    }
+
+    async fn gives_nothing(&self, stage: &Stage) -> Result<()> {
+        self.nothing_left(stage).await?;
+        self.until_inside_may("get", "tenants.pimpernel.dev", self.namespace(), false)
+            .await
+    }
+
+    fn ending<'a>(&'a self, reason: &'a str) -> Ending<'a> {
+        Ending {
+            namespace: self.namespace(),
+            uid: &self.uid,
+            reason,
+        }
+    }
+
+    /// What is on record of its end.
+    pub async fn on_record(&self, stage: &Stage) -> Result<Value> {
+        endings::on_record(self.namespace(), &self.uid, stage).await
     }
 }

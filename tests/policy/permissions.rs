@@ -4,7 +4,7 @@ use super::saying::{admitted, ready, refused, stalled, warned};
 use super::specs::*;
 use super::world::World;
 use pimpernel::api::{EmployeeState, LifecycleState, TenantType};
-use pimpernel::policy::{Kind, Reason};
+use pimpernel::policy::{Kind, Name, Reason};
 use serde_json::json;
 
 const DESGAS: &str = "desgas@lsp-paris.example";
@@ -324,6 +324,23 @@ fn p7_when_the_catalogue_drops_what_a_stored_role_grants_the_grant_sleeps_and_is
         &["`Edit`"],
     );
     assert_eq!(world.may(DESGAS, "lsp-paris"), [DOWNLOAD, VIEW_SKILLS]);
+    world.catalog("acd", &acd_catalog());
+    assert!(world.may(DESGAS, "lsp-paris").contains(&EDIT_SKILLS.to_owned()));
+}
+
+#[test]
+fn p7_a_catalogue_that_is_deleted_takes_its_grants_along_until_it_is_back() {
+    let mut world = granted(&[("acd", "skills", &["View", "Edit"])]);
+    world.remove(Kind::PermissionCatalog, &Name::new("", "acd"));
+    let outcome = world.decide(Kind::Role, "lsp-paris", "scribe");
+    assert_eq!(ready(&outcome), ("pending", Reason::CatalogNotFound));
+    let left = world.may(DESGAS, "lsp-paris");
+    assert!(
+        !left
+            .iter()
+            .any(|action| [EDIT_SKILLS, VIEW_SKILLS].contains(&action.as_str())),
+        "{left:?}"
+    );
     world.catalog("acd", &acd_catalog());
     assert!(world.may(DESGAS, "lsp-paris").contains(&EDIT_SKILLS.to_owned()));
 }

@@ -47,11 +47,6 @@ async fn a25_i10_a_session_that_a_restore_brings_back_ends_at_its_end_and_past_t
         "{}",
         over["status"]
     );
-    let record = format!("ChangeRecord lsp-paris/end-{}", session.uid);
-    stage
-        .admin
-        .await_object(&record, |record| Some(record?.clone()))
-        .await?;
     Ok(())
 }
 

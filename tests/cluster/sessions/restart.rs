@@ -104,3 +104,23 @@ fn rights_go_first(writes: &[Request], overdue: &[&Session]) -> Result<()> {
     }
     Ok(())
 }
+
+/// Nothing is left of the first one then but its account.
+#[tokio::test]
+async fn i9_i13_a_session_that_is_deleted_and_made_anew_while_nobody_looks_is_told_as_deleted() -> Result<()> {
+    let wish = Wish {
+        args: &SHORT_LEASE,
+        ..Wish::default()
+    };
+    // Without the webhook, which would let nobody make it anew.
+    let stage = Stage::set(World::unguarded(wish).await?).await?;
+    let first = Session::open(&stage, CASE, ("Support", MARGUERITE), "").await?;
+    stage.world.kill_operator()?;
+    stage.removed(CASE).await?;
+    Session::ask(&stage, CASE, ("Support", MARGUERITE), "").await?;
+    stage.world.start_operator()?;
+    first.deleted(&stage).await?;
+    let second = Session::opened(&stage, CASE, MARGUERITE).await?;
+    ensure!(second.uid != first.uid, "it is the same session");
+    Ok(())
+}

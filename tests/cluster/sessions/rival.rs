@@ -22,10 +22,10 @@ async fn i9_a_leader_that_goes_on_beside_its_successor_writes_nothing() -> Resul
         Ok((metric(&successor, "pimpernel_leader")? == Some(1.0)).then_some(()))
     })?;
     stopped.stop(stage.caller(MARGUERITE)).await?.object()?;
-    stopped.ended(&stage, "Stopped").await?;
+    stopped.ended_by_another(&stage, "Stopped").await?;
     let away = json!({"spec": {"state": "Inactive"}});
     stage.admin.merge("Employee lsp/andrew", &away).await?.object()?;
-    lost.ended(&stage, "Withdrawn").await?;
+    lost.ended_by_another(&stage, "Withdrawn").await?;
     // What gives access to somebody whose session the first one knows to be open, and what it has never heard of.
     let next = Session::open(&stage, "Impersonation lsp-paris/next", ("Support", MARGUERITE), "").await?;
     let waiting = Session::open(&stage, "Impersonation lsp-calais/waiting", ("Configure", DEWHURST), "").await?;
@@ -50,7 +50,7 @@ async fn i9_a_leader_that_goes_on_beside_its_successor_writes_nothing() -> Resul
         ensure!(session.objects(&stage).await?.is_empty(), "{} is back", session.which);
     }
     next.stop(stage.caller(MARGUERITE)).await?.object()?;
-    next.ended(&stage, "Stopped").await?;
+    next.ended_by_another(&stage, "Stopped").await?;
     ensure!(successor.terminate()?.success(), "the successor did not end well");
     Ok(())
 }
