@@ -4,6 +4,12 @@
 #
 # The base is named by digest alone, so that what is built is known. None stands here: whoever builds looks up the present
 # one of `cc-debian12`, checks its signature, and gives it.
+#
+# For both processors in one image, each built by a compiler of its own platform: by emulation, or on builders of both.
+#
+#   docker buildx build --platform linux/amd64,linux/arm64 --build-arg BASE_DIGEST=sha256:… --tag HOST/pimpernel-operator:0.1.0 --push .
+#
+# The digest must then be that of the image index. That of one platform's image would be the base of both.
 ARG RUST=1.95.0
 ARG BASE_DIGEST
 
