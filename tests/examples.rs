@@ -7,6 +7,8 @@ mod manifests;
 mod pages;
 #[path = "common/refused.rs"]
 mod refused;
+#[path = "examples/rights.rs"]
+mod rights;
 
 use manifests::{Manifest, World};
 use pages::Page;
@@ -256,5 +258,20 @@ fn every_relative_link_leads_somewhere() -> Result<(), String> {
         }
     }
     assert_none(&problems);
+    Ok(())
+}
+
+#[test]
+fn the_table_of_the_operators_rights_has_each_of_them_and_no_other() -> Result<(), String> {
+    let told = rights::told(&read(&root().join("SECURITY.md"))?);
+    let given = rights::given(&read(&root().join("rbac/operator.yaml"))?)?;
+    assert!(given.len() > 60, "only {} rights are given", given.len());
+    let [untold, untrue] = [given.difference(&told), told.difference(&given)];
+    let (untold, untrue): (Vec<_>, Vec<_>) = (untold.collect(), untrue.collect());
+    assert!(untold.is_empty(), "SECURITY.md does not tell of {untold:?}");
+    assert!(
+        untrue.is_empty(),
+        "the operator has not, as SECURITY.md says, {untrue:?}"
+    );
     Ok(())
 }
