@@ -136,11 +136,7 @@ fn holds(expression: &str, object: &Value) -> Result<bool> {
 
 #[test]
 fn flux_waits_for_what_it_should_by_its_expressions() -> Result<()> {
-    let text = read("flux/tenants.yaml")?;
-    let documents: Result<Vec<Value>, _> = serde_yaml::Deserializer::from_str(&text)
-        .map(Value::deserialize)
-        .collect();
-    let documents = documents?;
+    let documents = documents("flux/tenants.yaml")?;
     let checks = documents[1]["spec"]["healthCheckExprs"]
         .as_array()
         .context("no expressions")?;
@@ -167,5 +163,86 @@ fn flux_waits_for_what_it_should_by_its_expressions() -> Result<()> {
         }
     }
     ensure!(told.len() == 3, "only {told:?} are said");
+    Ok(())
+}
+
+/// What Argo CD knows that is said here of how it applies.
+const SYNC_OPTIONS: [&str; 3] = [
+    "CreateNamespace=true",
+    "ServerSideApply=true",
+    "SkipDryRunOnMissingResource=true",
+];
+
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+fn documents(path: &str) -> Result<Vec<Value>> {
+    let text = read(path)?;
+    let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
+    Ok(documents.collect::<Result<_, _>>()?)
+}
+
+#[test]
+fn argo_cd_applies_each_application_of_its_own_project_as_server_side_apply() -> Result<()> {
+    let operator = [documents("argocd/project.yaml")?, documents("argocd/application.yaml")?].concat();
+    for (documents, name) in [(operator, "pimpernel"), (documents("argocd/tenants.yaml")?, "tenants")] {
+        let [project, application] = &documents[..] else {
+            anyhow::bail!("{} documents", documents.len())
+        };
+        for (object, kind) in [(project, "AppProject"), (application, "Application")] {
+            ensure!(object["kind"] == kind && object["metadata"]["name"] == name, "{object}");
+        }
+        let (project, application) = (&project["spec"], &application["spec"]);
+        ensure!(application["project"] == name, "{application}");
+        let repository = &application["source"]["repoURL"];
+        ensure!(
+            project["sourceRepos"] == serde_json::json!([repository]),
+            "{repository} is not the project's"
+        );
+        let options: BTreeSet<&str> = texts(&application["syncPolicy"]["syncOptions"]).collect();
+        ensure!(
+            options.iter().all(|option| SYNC_OPTIONS.contains(option)),
+            "{options:?}"
+        );
+        ensure!(options.contains("ServerSideApply=true"), "{options:?}");
+        // Who brings the definitions needs to skip nothing.
+        let skips = options.contains("SkipDryRunOnMissingResource=true");
+        ensure!(skips == (name == "tenants"), "{name}: {options:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_project_of_tenants_writes_nothing_that_is_the_operators_or_a_persons_to_write() -> Result<()> {
+    let tenants = documents("argocd/tenants.yaml")?;
+    let allowed = |list: &str| -> BTreeSet<String> {
+        let kinds = tenants[0]["spec"][list].as_array().into_iter().flatten();
+        kinds
+            .map(|kind| format!("{}/{}", kind["group"], kind["kind"]))
+            .collect()
+    };
+    let ours = ["Employee", "Role", "Tenant"].map(|kind| format!("\"{}\"/\"{kind}\"", api::GROUP));
+    ensure!(allowed("namespaceResourceWhitelist") == ours.into(), "{tenants:?}");
+    ensure!(
+        allowed("clusterResourceWhitelist") == ["\"\"/\"Namespace\"".to_owned()].into(),
+        "{tenants:?}"
+    );
+    let places = tenants[0]["spec"]["destinations"]
+        .as_array()
+        .context("no destinations")?;
+    let excluded = |namespace: &str| {
+        let mut excluded = places
+            .iter()
+            .filter_map(|place| place["namespace"].as_str()?.strip_prefix('!'));
+        excluded.any(|pattern| match pattern.strip_suffix('*') {
+            Some(start) => namespace.starts_with(start),
+            None => namespace == pattern,
+        })
+    };
+    for namespace in ["pimpernel-system", "pimpernel-sessions", "kube-system", "argocd"] {
+        ensure!(excluded(namespace), "{namespace} is a place for tenants");
+    }
+    ensure!(!excluded("lsp-paris"), "it is no place for tenants");
     Ok(())
 }

@@ -1,20 +1,27 @@
 //! What Kustomize reads from `config/generated/`: definitions, rights, policies and webhook configurations of an operator that
 //! runs in the cluster, under the names that these have where nobody chooses others. They are copies, because Kustomize reads
-//! no file from outside of its folder.
+//! no file from outside of its folder. And for whoever keeps our kinds in Git, which of their lists it is to merge.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::rbac::v1::Subject;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Error, OPERATOR, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE, chart, user, yaml};
+use crate::api;
 use crate::policy::history::Employees;
 use crate::webhook::configuration;
 use crate::webhook::policies::POLICIES;
 
 /// Where they are.
 pub const FOLDER: &str = "config/generated";
+
+/// What its component for our kinds reads.
+const SCHEMA: &str = "config/references/schema.json";
 
 /// The Service by which the API server reaches the webhook.
 const SERVICE: &str = "pimpernel-webhook";
@@ -44,7 +51,49 @@ pub fn files(others: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
         ("rbac", rights),
         ("webhooks", yaml(FOLDER, &webhooks.map(by_service))?),
     ];
-    Ok(files.map(|(name, text)| (format!("{FOLDER}/{name}.yaml"), text)).into())
+    let mut files: BTreeMap<_, _> = files.map(|(name, text)| (format!("{FOLDER}/{name}.yaml"), text)).into();
+    files.insert(SCHEMA.to_owned(), format!("{:#}\n", merged_lists()));
+    Ok(files)
+}
+
+/// The schema by which a strategic merge of Kustomize keeps the entries that a patch does not name, in the lists in which
+/// server-side apply does. What is not in it is replaced as a whole.
+fn merged_lists() -> Value {
+    let definitions = api::crds().into_iter().filter_map(|definition| {
+        let kind = &definition.spec.names.kind;
+        let version = definition.spec.versions.first()?;
+        let spec = merging(spec(&definition)?)?;
+        let id = json!([{"group": definition.spec.group, "version": version.name, "kind": kind}]);
+        let schema = json!({
+            "type": "object", "properties": {"spec": spec}, "x-kubernetes-group-version-kind": id,
+        });
+        Some((format!("{}.{}.{kind}", definition.spec.group, version.name), schema))
+    });
+    json!({"definitions": definitions.collect::<Map<_, _>>()})
+}
+
+fn spec(definition: &CustomResourceDefinition) -> Option<&JSONSchemaProps> {
+    let schema = definition.spec.versions.first()?.schema.as_ref()?;
+    schema.open_api_v3_schema.as_ref()?.properties.as_ref()?.get("spec")
+}
+
+/// Of a schema what leads to lists that are merged by a key; nothing if none is there.
+fn merging(schema: &JSONSchemaProps) -> Option<Value> {
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = &schema.items {
+        let [key] = schema.x_kubernetes_list_map_keys.as_deref()? else {
+            return None;
+        };
+        let items = merging(items).unwrap_or_else(|| json!({"type": "object"}));
+        return Some(json!({
+            "type": "array", "items": items,
+            "x-kubernetes-patch-merge-key": key, "x-kubernetes-patch-strategy": "merge",
+        }));
+    }
+    let fields = schema.properties.iter().flatten();
+    let fields: Map<_, _> = fields
+        .filter_map(|(name, field)| Some((name.clone(), merging(field)?)))
+        .collect();
+    (!fields.is_empty()).then(|| json!({"type": "object", "properties": fields}))
 }
 
 /// A policy and its binding with names filled in, written anew: Kustomize adds lines to text that is folded.

@@ -16,8 +16,12 @@ use std::process::Command;
 use crate::common::PATIENCE;
 use crate::common::chart::{Release, rendered, template};
 
+#[path = "chart/described.rs"]
+mod described;
 #[path = "chart/gitops.rs"]
 mod gitops;
+#[path = "chart/least.rs"]
+mod least;
 #[path = "chart/plain.rs"]
 mod plain;
 #[path = "chart/registration.rs"]

@@ -23,6 +23,7 @@ pub struct Release {
     plane: ControlPlane,
     helm: PathBuf,
     webhook: u16,
+    said: String,
     _turn: Turn,
 }
 
@@ -30,20 +31,30 @@ impl Release {
     /// Installs the chart into a new control plane; the API server reaches the webhook at an address of this machine.
     pub fn install(helm: &Path) -> Result<Self> {
         let (plane, turn) = control_plane()?;
-        let release = Self {
+        let mut release = Self {
             plane,
             helm: helm.to_path_buf(),
             webhook: port::free()?,
+            said: String::new(),
             _turn: turn,
         };
-        release.helm(&["install", "pimpernel", &chart(), "--create-namespace", &release.url()])?;
+        release.said = release.helm(&["install", "pimpernel", &chart(), "--create-namespace", &release.url()])?;
         Ok(release)
     }
 
-    /// Upgrades it to the same chart with another value.
-    pub fn upgrade(&self, value: &str) -> Result<()> {
-        self.helm(&["upgrade", "pimpernel", &chart(), &self.url(), "--set", value])?;
-        Ok(())
+    /// What Helm said to whoever installed it.
+    pub fn said(&self) -> &str {
+        &self.said
+    }
+
+    /// What Helm has installed, as text.
+    pub fn manifest(&self) -> Result<String> {
+        self.helm(&["get", "manifest", "pimpernel"])
+    }
+
+    /// Upgrades it to the same chart with another value, and gives what Helm says.
+    pub fn upgrade(&self, value: &str) -> Result<String> {
+        self.helm(&["upgrade", "pimpernel", &chart(), &self.url(), "--set", value])
     }
 
     /// Uninstalls it.
@@ -116,9 +127,11 @@ pub fn rendered(helm: &Path, values: &[&str]) -> Result<Vec<Value>> {
     Ok(objects?.into_iter().filter(|object| !object.is_null()).collect())
 }
 
-/// The same as text.
+/// The same as text. No values for which the chart comes to something are anything that Helm warns of.
 pub fn template(helm: &Path, values: &[&str]) -> Result<String> {
-    template_for(helm, "1.36.0", values)
+    let text = template_for(helm, "1.36.0", values)?;
+    lint(helm, values)?;
+    Ok(text)
 }
 
 /// The same for another version of Kubernetes.
@@ -145,8 +158,8 @@ fn set(command: &mut Command, values: &[&str]) {
     }
 }
 
-/// What a Helm has to say against the chart, hints included, is an error.
-pub fn lint(helm: &Path, values: &[&str]) -> Result<()> {
+/// What a Helm has to say against the chart, warnings included, is an error.
+fn lint(helm: &Path, values: &[&str]) -> Result<()> {
     let mut command = Command::new(helm);
     command.args(["lint", "--strict", &chart(), "--kube-version=1.36.0"]);
     set(&mut command, values);

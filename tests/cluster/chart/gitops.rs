@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use pimpernel_launcher::{assets, repository};
+use pimpernel_launcher::{assets, repository, wait};
 use serde_json::{Value, json};
 
-use super::find;
-use super::plain::documents;
+use super::plain::{beside_the_base, documents, kustomized};
 use super::schemas::define;
 use super::settings::is_taken;
-use crate::common::chart::{NAMESPACE, control_plane, rendered};
+use super::{bundles, find};
+use crate::common::chart::{NAMESPACE, Release, control_plane, rendered};
+use crate::common::{PATIENCE, metric};
 
 /// The objects in a file of the examples.
 fn read(file: &str) -> Result<Vec<Value>> {
@@ -78,5 +79,90 @@ fn the_examples_for_argo_cd_and_flux_install_the_chart_with_an_image_that_can_be
             ensure!(allowed.contains(&kind), "the project does not allow {kind}");
         }
     }
+    Ok(())
+}
+
+/// What lies in a repository of tenants.
+const TENANTS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: classics}
+---
+apiVersion: pimpernel.dev/v1alpha1
+kind: Tenant
+metadata: {name: classics, namespace: classics, annotations: {example.com/team: sales}}
+spec: {displayName: Classics, type: Provider, state: Active}
+---
+apiVersion: pimpernel.dev/v1alpha1
+kind: Role
+metadata: {name: agent, namespace: classics}
+spec: {displayName: Agent}
+";
+
+#[test]
+fn argo_cd_asks_before_it_takes_a_tenant_or_its_namespace_away_and_for_nothing_else() -> Result<()> {
+    let application = read("argocd/tenants.yaml")?;
+    let patches = &find(&application, "Application", "tenants")?["spec"]["source"]["kustomize"]["patches"];
+    let folder = beside_the_base("argocd")?;
+    let settings = json!({"resources": ["all.yaml"], "patches": patches});
+    fs::write(folder.join("overlay/all.yaml"), TENANTS)?;
+    fs::write(
+        folder.join("overlay/kustomization.yaml"),
+        serde_yaml::to_string(&settings)?,
+    )?;
+    let objects = kustomized(&folder.join("overlay"))?;
+    ensure!(objects.len() == 3, "{objects:?}");
+    for mut wanted in documents(TENANTS)? {
+        if wanted["kind"] != "Role" {
+            wanted["metadata"]["annotations"]["argocd.argoproj.io/sync-options"] =
+                json!("Prune=confirm,Delete=confirm");
+        }
+        ensure!(objects.contains(&wanted), "{wanted} is not in {objects:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn argo_cd_that_applies_the_chart_with_force_takes_no_trust_away_and_nothing_differs_afterwards() -> Result<()> {
+    let release = Release::install(&assets::helms()?[0])?;
+    let operator = release.start_operator()?;
+    operator.wait_ready(PATIENCE)?;
+    let (plane, trusted) = (release.plane(), bundles(&release)?);
+    ensure!(!trusted.iter().any(String::is_empty), "not all are trusted");
+    let changes = || metric(&operator, "pimpernel_registration_changes_total").map(Option::unwrap_or_default);
+    let before = changes()?;
+    let file = plane.dir().join("rendered.yaml");
+    fs::write(&file, release.manifest()?)?;
+    let file = file.to_string_lossy().into_owned();
+    let as_argo = |verb: &str| {
+        let how = [
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager=argocd-controller",
+        ];
+        release.kubectl(&[&[verb], &how[..], &["-f", &file]].concat())
+    };
+    for _ in 0..2 {
+        as_argo("apply")?;
+        ensure!(bundles(&release)? == trusted, "it took the trust away");
+        let differs = as_argo("diff")?;
+        ensure!(differs.is_empty(), "{differs}");
+    }
+
+    // The operator hears of a kind in the order in which it changed: of this it hears last.
+    let weaker = r#"--patch=[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]"#;
+    for kind in super::WEBHOOKS {
+        release.kubectl(&["patch", kind, "pimpernel", "--type=json", weaker])?;
+    }
+    wait::until("the operator to notice", PATIENCE, || {
+        Ok((changes()? >= before + 2.0).then_some(()))
+    })?;
+    ensure!(
+        changes()? <= before + 2.0,
+        "it noticed what Argo CD applied:\n{}",
+        operator.log_end()
+    );
+    ensure!(as_argo("diff").is_err(), "what differs is not told");
+    ensure!(operator.terminate()?.success(), "it failed:\n{}", operator.log_end());
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::numbers_alike;
 use crate::common::chart::{control_plane, rendered};
 
 /// A folder of a test's own, with a copy of `config/` in it.
-fn beside_the_base(name: &str) -> Result<PathBuf> {
+pub fn beside_the_base(name: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kustomize").join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -27,6 +27,22 @@ fn beside_the_base(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// The same with a folder `tenant` in it, which has these objects.
+fn beside_a_tenant(name: &str, objects: &str) -> Result<PathBuf> {
+    let folder = beside_the_base(name)?;
+    fs::create_dir(folder.join("tenant"))?;
+    fs::write(folder.join("tenant/all.yaml"), objects)?;
+    fs::write(folder.join("tenant/kustomization.yaml"), "resources: [all.yaml]\n")?;
+    Ok(folder)
+}
+
+/// What its overlay comes to with these settings.
+fn overlaid(folder: &Path, settings: &str) -> Result<Vec<Value>> {
+    let overlay = folder.join("overlay");
+    fs::write(overlay.join("kustomization.yaml"), settings)?;
+    kustomized(&overlay)
+}
+
 /// The documents of a text, empty ones left out.
 pub fn documents(text: &str) -> Result<Vec<Value>> {
     let documents: Result<Vec<Value>, _> = serde_yaml::Deserializer::from_str(text)
@@ -35,7 +51,8 @@ pub fn documents(text: &str) -> Result<Vec<Value>> {
     Ok(documents?.into_iter().filter(|document| !document.is_null()).collect())
 }
 
-fn kustomized(folder: &Path) -> Result<Vec<Value>> {
+/// What Kustomize makes of a folder.
+pub fn kustomized(folder: &Path) -> Result<Vec<Value>> {
     let mut command = Command::new(Assets::find_or_build()?.program("kubectl"));
     let output = command.arg("kustomize").arg(folder).output()?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -177,19 +194,12 @@ spec: {impersonation: visit, decision: Approved, by: percy}
 
 #[test]
 fn a_prefix_reaches_what_names_roles_and_sessions_by_the_component_alone() -> Result<()> {
-    let folder = beside_the_base("prefixed")?;
-    fs::create_dir(folder.join("tenant"))?;
-    fs::write(folder.join("tenant/all.yaml"), KEPT_IN_GIT)?;
-    fs::write(folder.join("tenant/kustomization.yaml"), "resources: [all.yaml]\n")?;
+    let folder = beside_a_tenant("prefixed", KEPT_IN_GIT)?;
     let named = |components: &[&str]| -> Result<Vec<Value>> {
         let settings = json!({
             "namePrefix": "staging-", "namespace": "lsp-berlin", "resources": ["../tenant"], "components": components,
         });
-        fs::write(
-            folder.join("overlay/kustomization.yaml"),
-            serde_yaml::to_string(&settings)?,
-        )?;
-        let objects = kustomized(&folder.join("overlay"))?;
+        let objects = overlaid(&folder, &serde_yaml::to_string(&settings)?)?;
         for object in &objects {
             let name = object["metadata"]["name"].as_str().context("no name")?;
             ensure!(
@@ -225,5 +235,133 @@ fn a_prefix_reaches_what_names_roles_and_sessions_by_the_component_alone() -> Re
     );
     let found = named(&[])?;
     ensure!(found == ["agent", "evaluator", "elsewhere", "visit"], "{found:?}");
+    Ok(())
+}
+
+const MERGED: &str = "
+apiVersion: pimpernel.dev/v1alpha1
+kind: PermissionCatalog
+metadata: {name: acd}
+spec:
+  displayName: ACD
+  landingPages: [{mode: Support, page: Home}, {mode: Configure, page: Home}]
+  defaultRoles: [{name: agent, displayName: Agent}, {name: manager, displayName: Manager}]
+  permissions:
+    - {name: skills, category: People, actions: [{name: View, defaultFor: [agent, manager]}, {name: Edit}]}
+    - {name: teams, actions: [{name: View}]}
+---
+apiVersion: pimpernel.dev/v1alpha1
+kind: Role
+metadata: {name: agent, namespace: lsp}
+spec:
+  displayName: Agent
+  permissions:
+    - {application: acd, permission: skills, actions: [View, Edit]}
+    - {application: acd, permission: teams, actions: [View]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: dialler, namespace: lsp}
+spec: {template: {spec: {containers: [{name: one, image: a}, {name: two, image: b}]}}}
+";
+
+/// What changes of each list one entry.
+const CHANGES: [&str; 3] = [
+    "
+apiVersion: pimpernel.dev/v1alpha1
+kind: PermissionCatalog
+metadata: {name: acd}
+spec:
+  landingPages: [{mode: Configure, page: Queues}]
+  defaultRoles: [{name: manager, displayName: Supervisor}]
+  permissions: [{name: skills, actions: [{name: View, defaultFor: [agent]}]}]
+",
+    "
+apiVersion: pimpernel.dev/v1alpha1
+kind: Role
+metadata: {name: agent, namespace: lsp}
+spec: {permissions: [{application: acd, permission: skills, actions: [View]}]}
+",
+    "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: dialler, namespace: lsp}
+spec: {template: {spec: {containers: [{name: two, image: c}]}}}
+",
+];
+
+/// The entry of a list that has this name.
+fn entry<'a>(list: &'a Value, (key, name): (&str, &str)) -> Result<&'a Value> {
+    let mut entries = list.as_array().into_iter().flatten();
+    let found = entries.find(|entry| entry[key] == name);
+    found.with_context(|| format!("there is no `{name}` in {list}"))
+}
+
+/// The spec of the object of this kind.
+fn spec<'a>(objects: &'a [Value], kind: &str) -> Result<&'a Value> {
+    let found = objects.iter().find(|object| object["kind"] == kind);
+    Ok(&found.with_context(|| format!("there is no {kind}"))?["spec"])
+}
+
+#[test]
+fn a_strategic_merge_keeps_what_it_does_not_name_of_a_catalogue_and_nothing_of_what_a_role_grants() -> Result<()> {
+    let folder = beside_a_tenant("merged", MERGED)?;
+    let merged = |components: &[&str]| {
+        let patches = CHANGES.map(|patch| json!({"patch": patch}));
+        let settings = json!({"resources": ["../tenant"], "components": components, "patches": patches});
+        overlaid(&folder, &serde_yaml::to_string(&settings)?)
+    };
+    let objects = merged(&["../config/references"])?;
+    let catalog = spec(&objects, "PermissionCatalog")?;
+    let changed = json!({"mode": "Configure", "page": "Queues"});
+    let found = entry(&catalog["landingPages"], ("mode", "Configure"))?;
+    ensure!(*found == changed, "{found}");
+    entry(&catalog["landingPages"], ("mode", "Support"))?;
+    let found = entry(&catalog["defaultRoles"], ("name", "manager"))?;
+    ensure!(found["displayName"] == "Supervisor", "{found}");
+    entry(&catalog["defaultRoles"], ("name", "agent"))?;
+    entry(&catalog["permissions"], ("name", "teams"))?;
+    let skills = entry(&catalog["permissions"], ("name", "skills"))?;
+    ensure!(skills["category"] == "People", "{skills}");
+    entry(&skills["actions"], ("name", "Edit"))?;
+
+    let view = entry(&skills["actions"], ("name", "View"))?;
+    ensure!(
+        view["defaultFor"] == json!(["agent"]),
+        "a list that grants is merged: {view}"
+    );
+    let granted = &spec(&objects, "Role")?["permissions"];
+    let wanted = json!([{"application": "acd", "permission": "skills", "actions": ["View"]}]);
+    ensure!(*granted == wanted, "a list that grants is merged: {granted}");
+    // Kustomize knows as much of Kubernetes' own kinds as before.
+    let containers = &spec(&objects, "Deployment")?["template"]["spec"]["containers"];
+    entry(containers, ("name", "one"))?;
+
+    let alone = merged(&[])?;
+    let permissions = &spec(&alone, "PermissionCatalog")?["permissions"];
+    ensure!(
+        entry(permissions, ("name", "teams")).is_err(),
+        "the component is for nothing: {permissions}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_patch_of_one_entry_in_the_documentation_leaves_the_others() -> Result<()> {
+    let page = fs::read_to_string(repository().join("docs/installation.md"))?;
+    let (_, example) = page.split_once("<<END\nresources: [../tenant]").context("no example")?;
+    let (example, _) = example.split_once("\nEND\n").context("it has no end")?;
+    let folder = beside_a_tenant("patched", MERGED)?;
+    let patched = |example: &str| overlaid(&folder, &format!("resources: [../tenant]{example}\n"));
+    let wanted = json!([
+        {"application": "acd", "permission": "skills", "actions": ["View"]},
+        {"application": "acd", "permission": "teams", "actions": ["View"]},
+        {"application": "acd", "permission": "hours", "actions": ["View"]},
+    ]);
+    let objects = patched(example)?;
+    let granted = &spec(&objects, "Role")?["permissions"];
+    ensure!(*granted == wanted, "{granted}");
+    let moved = example.replace("permissions/0", "permissions/1");
+    ensure!(moved != example && patched(&moved).is_err(), "another entry is changed");
     Ok(())
 }

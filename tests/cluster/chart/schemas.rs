@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::settings::{combinations, is_taken};
-use crate::common::chart::{NAMESPACE, chart, control_plane, rendered};
+use super::settings::{choices, is_taken};
+use crate::common::chart::{NAMESPACE, control_plane, rendered};
 
 /// The types of one version of Kubernetes, by name.
 struct Types(BTreeMap<String, Value>);
@@ -91,13 +91,7 @@ impl Types {
 #[test]
 fn every_combination_of_settings_has_fields_of_every_version_of_kubernetes_alone() -> Result<()> {
     let helm = &assets::helms()?[0];
-    let mut settings: Vec<Vec<String>> = combinations()
-        .iter()
-        .map(|values| values.iter().map(ToString::to_string).collect())
-        .collect();
-    for entry in fs::read_dir(format!("{}/ci", chart()))? {
-        settings.push(vec![entry?.path().to_string_lossy().into_owned()]);
-    }
+    let settings = choices()?;
     let mut outputs = vec![];
     for values in &settings {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
