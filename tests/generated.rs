@@ -1,5 +1,7 @@
 //! V10: generated files equal what is generated, byte for byte.
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{JSONSchemaProps, JSONSchemaPropsOrArray};
+use pimpernel::api;
 use pimpernel::artifacts::rules;
 use std::fs;
 use std::path::Path;
@@ -82,4 +84,41 @@ fn the_table_of_rules_has_no_empty_cell_and_names_tests_that_exist() {
     }
     assert!(rules.len() >= 50, "where are the rules?");
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// The longest that the annotations of an object may be, in bytes: client-side apply keeps the whole object in one.
+const MOST: usize = 262_144;
+
+#[test]
+fn every_definition_fits_into_an_annotation_and_describes_every_field() {
+    let (mut bare, mut fields) = (vec![], 0);
+    let definitions = api::crds();
+    for definition in &definitions {
+        let name = definition.metadata.name.as_deref().unwrap_or_default();
+        let size = serde_json::to_string(definition).expect("as JSON").len();
+        assert!(size < MOST, "{name} has {size} bytes");
+        let version = definition.spec.versions.first().expect("a version");
+        let schema = version
+            .schema
+            .as_ref()
+            .and_then(|schema| schema.open_api_v3_schema.as_ref());
+        undescribed(name, schema.expect("a schema"), (&mut bare, &mut fields));
+    }
+    assert!(definitions.len() == 7 && fields > 100, "{fields} fields");
+    assert!(bare.is_empty(), "`kubectl explain` says nothing of {bare:#?}");
+}
+
+/// The fields within `schema` that nothing is said of, and how many there are.
+fn undescribed(place: &str, schema: &JSONSchemaProps, (bare, fields): (&mut Vec<String>, &mut usize)) {
+    for (name, property) in schema.properties.iter().flatten() {
+        let place = format!("{place}.{name}");
+        *fields += 1;
+        if property.description.as_deref().unwrap_or_default().is_empty() {
+            bare.push(place.clone());
+        }
+        undescribed(&place, property, (bare, fields));
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(item)) = &schema.items {
+        undescribed(place, item, (bare, fields));
+    }
 }

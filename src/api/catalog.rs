@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
         .message("`metadata.name` must be a label of at most 63 lower-case letters, digits and `-`: choose such a name"),
     printcolumn(name = "Name", type_ = "string", json_path = ".spec.displayName"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]

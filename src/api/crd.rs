@@ -1,23 +1,29 @@
 //! What every definition needs besides what its types say.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
+    CustomResourceConversion, CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, ValidationRule,
 };
 use serde_json::json;
 
 /// Completes a derived definition: nulls are dropped rather than stored, and a status says -1 until the operator has
-/// seen the object, so that nobody takes an object for done that was never judged.
+/// seen the object, so that nobody takes an object for done that was never judged. What the API server would add by itself is
+/// there already, so that a tool which compares finds nothing.
 pub fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         let Some(schema) = version.schema.as_mut().and_then(|s| s.open_api_v3_schema.as_mut()) else {
             continue;
         };
-        drop_nullable(schema);
+        everywhere(schema, drop_nullable);
+        everywhere(schema, give_reasons);
         let properties = schema.properties.get_or_insert_default();
         if let Some(status) = properties.get_mut("status") {
             status.default = Some(JSON(json!({"observedGeneration": -1})));
         }
     }
+    crd.spec.conversion = Some(CustomResourceConversion {
+        strategy: "None".to_owned(),
+        webhook: None,
+    });
     crd.spec.names.list_kind = Some(format!("{}List", crd.spec.names.kind));
     crd
 }
@@ -65,14 +71,27 @@ fn be_legible(name: &str, schema: &mut JSONSchemaProps) {
 /// Without `nullable`, the API server prunes an explicit null before it judges or stores the object.
 fn drop_nullable(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
-    schema
+}
+
+/// A rule that does not say that something is forbidden says that a value is wrong.
+fn give_reasons(schema: &mut JSONSchemaProps) {
+    for rule in schema.x_kubernetes_validations.iter_mut().flatten() {
+        rule.reason.get_or_insert_with(|| "FieldValueInvalid".to_owned());
+    }
+}
+
+fn everywhere(schema: &mut JSONSchemaProps, change: fn(&mut JSONSchemaProps)) {
+    change(schema);
+    for property in schema
         .properties
         .iter_mut()
-        .flat_map(|p| p.values_mut())
-        .for_each(drop_nullable);
+        .flat_map(|properties| properties.values_mut())
+    {
+        everywhere(property, change);
+    }
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(item)) => drop_nullable(item),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(drop_nullable),
+        Some(JSONSchemaPropsOrArray::Schema(item)) => everywhere(item, change),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(|item| everywhere(item, change)),
         None => {}
     }
 }

@@ -23,13 +23,15 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Impersonator", type_ = "string", json_path = ".spec.impersonator"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.conditions[?(@.type=='Active')].reason"),
     printcolumn(name = "Expires", type_ = "string", json_path = ".status.expirationTime"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".spec.reason", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = Rule::new("self.mode == oldSelf.mode && self.impersonator == oldSelf.impersonator && self.reason == oldSelf.reason && (has(self.ticket) ? self.ticket : '') == (has(oldSelf.ticket) ? oldSelf.ticket : '') && (has(self.duration) ? self.duration : '') == (has(oldSelf.duration) ? oldSelf.duration : '') && has(self.notAfter) == has(oldSelf.notAfter) && (!has(self.notAfter) || self.notAfter == oldSelf.notAfter)")
     .message("nothing but `stop` can change: stop this session and create another Impersonation").reason(Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!(has(self.duration) && has(self.notAfter))")
-    .message("is given beside `duration`: keep one of the two").field_path(".notAfter"))]
+    .message("is given beside `duration`: keep one of the two").field_path(".notAfter").reason(Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("!(has(oldSelf.stop) && oldSelf.stop) || (has(self.stop) && self.stop)")
     .message("cannot go back to `false`: a stopped session does not begin again; create another Impersonation").field_path(".stop").reason(Reason::FieldValueForbidden))]
 #[serde(rename_all = "camelCase")]

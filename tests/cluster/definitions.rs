@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinitionSpec;
 use pimpernel_launcher::repository;
 use serde::Deserialize as _;
 use serde_json::{Value, json};
@@ -28,11 +29,25 @@ async fn v8_a_definition_is_not_deleted_by_a_slip_and_takes_all_access_with_it_i
         ..Wish::default()
     };
     let stage = Stage::set(World::of(wish).await?).await?;
+    are_stored_as_they_are_written(&stage).await?;
     is_refused(&stage).await?;
     let guard = stage.admin.send("GET", GUARD, None).await?.object()?;
     while_the_operator_runs(&stage).await?;
     comes_back(&stage).await?;
     while_it_is_down(&stage, &guard).await
+}
+
+/// What the API server would add stands in them already, so that no tool which compares finds a difference.
+async fn are_stored_as_they_are_written(stage: &Stage) -> Result<()> {
+    for written in pimpernel::api::crds() {
+        let name = written.metadata.name.clone().context("a name")?;
+        let which = format!("CustomResourceDefinition {name}");
+        let mut stored = stage.admin.get(&which).await?.object()?;
+        let spec: CustomResourceDefinitionSpec = serde_json::from_value(stored["spec"].take())?;
+        let shown = serde_json::to_value(&spec)?;
+        ensure!(spec == written.spec, "{name}: stored as {shown:#}");
+    }
+    Ok(())
 }
 
 async fn is_refused(stage: &Stage) -> Result<()> {
