@@ -35,7 +35,7 @@ pub enum Error {
     #[error("the API server gives tokens that outlive the session")]
     TooLong,
     /// The API server gave no token.
-    #[error("the API server gave no token: {0}")]
+    #[error("the API server gave no token: {}", super::error::said(.0))]
     Refused(#[source] kube::Error),
     /// The Secret could not be put into the form in which it is sent.
     #[error("the Secret cannot be written as JSON")]

@@ -11,7 +11,7 @@ pub enum Error {
     #[error("the time of the API server is not known yet")]
     NoTime,
     /// A derived object could not be written or removed.
-    #[error("{} `{}`: {source}", .child.kind.as_str(), .child.name)]
+    #[error("{} `{}`: {}", .child.kind.as_str(), .child.name, said(.source))]
     Child {
         /// Which.
         child: Box<ChildId>,
@@ -29,7 +29,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// An out-of-the-box role could not be made, or not be remembered.
-    #[error("out-of-the-box role `{name}`: {source}")]
+    #[error("out-of-the-box role `{name}`: {}", said(.source))]
     DefaultRole {
         /// The role, or the tenant that remembers.
         name: Name,
@@ -38,7 +38,7 @@ pub enum Error {
         source: kube::Error,
     },
     /// A record could not be stored.
-    #[error("record `{record}`: {source}")]
+    #[error("record `{record}`: {}", said(.source))]
     Record {
         /// Which.
         record: Box<Name>,
@@ -47,7 +47,7 @@ pub enum Error {
         source: kube::Error,
     },
     /// What is on record could not be taken from the object.
-    #[error("history: {0}")]
+    #[error("history: {}", said(.0))]
     History(#[source] kube::Error),
     /// Others write the object all the time.
     #[error("history: others write the object all the time")]
@@ -59,10 +59,10 @@ pub enum Error {
     #[error("no credential for the session: {0}")]
     Token(#[from] super::credential::Error),
     /// The operator could not find out what it may do itself.
-    #[error("the operator's own rights cannot be read: {0}")]
+    #[error("the operator's own rights cannot be read: {}", said(.0))]
     Review(#[source] kube::Error),
     /// The status could not be written.
-    #[error("status: {0}")]
+    #[error("status: {}", said(.0))]
     Status(#[source] kube::Error),
     /// The status could not be put into the form in which it is sent.
     #[error("status cannot be written as JSON: {0}")]
@@ -85,6 +85,11 @@ pub fn answer(error: &kube::Error) -> Option<&Status> {
         kube::Error::Api(status) => Some(status),
         _ => None,
     }
+}
+
+/// What the API server said, in its own words alone: they stand in conditions.
+pub(super) fn said(error: &kube::Error) -> String {
+    answer(error).map_or_else(|| error.to_string(), |status| status.message.clone())
 }
 
 /// Whether the object is not there (any more).

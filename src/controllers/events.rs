@@ -1,4 +1,5 @@
-//! Events: for refusals, endings and what goes wrong, not for ordinary success.
+//! Events: what becomes of an object, as `kubectl describe` tells it: that it is in effect, that it ended, what goes wrong. Not of
+//! employees that they are in effect: there are too many.
 
 use super::context::Context;
 use super::kinds::Status;
@@ -29,6 +30,12 @@ pub async fn tell<S: Status>(key: &Key, uid: &str, (previous, status): (&S, &S),
             context,
         )
         .await;
+    }
+    if let Some(news) = status.news()
+        && previous.news().is_none_or(|before| before.reason != news.reason)
+    {
+        let told = (EventType::Normal, news.reason.as_str(), Some(news.message.as_str()));
+        publish(key, uid, told, context).await;
     }
     let wrong = |status: &S| {
         let bad = |condition: &&Condition| condition.type_ == "Stalled" || failing(condition);

@@ -1,7 +1,7 @@
 //! What differs between the kinds for the controllers: types and which function of `policy` to call. All else is written
 //! once, over these.
 
-use crate::api::{self, Condition};
+use crate::api::{self, Condition, ConditionStatus};
 use crate::policy::children::Observations;
 use crate::policy::name::Folded;
 use crate::policy::{
@@ -64,6 +64,10 @@ pub trait Status: Serialize + DeserializeOwned + Default + Clone + Send + Sync {
     #[must_use]
     fn without_counts(&self) -> Self {
         self.clone()
+    }
+    /// What is told as an Event when it begins to hold. Nothing for kinds of which there are too many.
+    fn news(&self) -> Option<&Condition> {
+        None
     }
     /// When and how a session ended.
     fn ended(&self) -> Option<(Timestamp, Reason)> {
@@ -267,6 +271,12 @@ impl Declared for Catalogs {
     }
 }
 
+/// The condition of that type, if it holds.
+fn holding<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    let holds = |condition: &&Condition| condition.type_ == type_ && condition.status == ConditionStatus::True;
+    conditions.iter().find(holds)
+}
+
 macro_rules! status {
     ($type:ty { $($own:tt)* }) => {
         impl Status for $type {
@@ -284,18 +294,31 @@ macro_rules! status {
 
 status!(api::EmployeeStatus {});
 status!(api::ImpersonationConsentStatus {});
-status!(api::PermissionCatalogStatus {});
+status!(api::PermissionCatalogStatus {
+    fn news(&self) -> Option<&Condition> {
+        holding(&self.conditions, "Ready")
+    }
+});
 status!(api::TenantStatus {
+    fn news(&self) -> Option<&Condition> {
+        holding(&self.conditions, "Ready")
+    }
     fn without_counts(&self) -> Self {
         Self { employees: None, roles: None, open_sessions: None, children: None, ..self.clone() }
     }
 });
 status!(api::RoleStatus {
+    fn news(&self) -> Option<&Condition> {
+        holding(&self.conditions, "Ready")
+    }
     fn without_counts(&self) -> Self {
         Self { assigned_users: None, holders: None, ..self.clone() }
     }
 });
 status!(api::ImpersonationStatus {
+    fn news(&self) -> Option<&Condition> {
+        holding(&self.conditions, "Active")
+    }
     fn keep(&mut self, previous: &Self) {
         if let Some(told) = &previous.end_time {
             self.expiration_time.clone_from(&previous.expiration_time);

@@ -61,15 +61,13 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error
             .and(applied),
         None => applied,
     };
-    let told = match &applied {
-        Ok(applied) => applied.clone(),
-        Err(error) => Applied::Failed(error.reason(), error.to_string()),
-    };
     let stored = records::store(&decision.records, context).await;
     if let Ok(stored) = &stored {
         events::departed(key, Some(&entry.meta.uid), stored, now, context).await;
     }
     let kept = history::keep(key, (&directory, now), context).await;
+    let on_record = [stored.as_ref().err(), kept.as_ref().err()];
+    let told = outcome::<D>(&applied, on_record, entry.meta.deleting);
     context.metrics.stands(key, unready(&decision.standing, &told));
     let counts = report::<D>(key, &entry, &decision, (&told, now), context).await?;
     let applied = applied?;
@@ -82,6 +80,23 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error
             tracing::warn!(object = %key, %reason, message, "part of it is withheld, trying again");
             Ok(Looked::Withheld(now))
         }
+    }
+}
+
+/// What came of it, for the conditions: that rights could not be written or withdrawn comes before that something could not be
+/// put on record, for which an object that is being deleted waits.
+fn outcome<D: Declared>(applied: &Result<Applied, Error>, on_record: [Option<&Error>; 2], deleting: bool) -> Applied {
+    let failed = |error: &Error| Applied::Failed(error.reason(), error.to_string());
+    match (applied, on_record.into_iter().flatten().next()) {
+        (Ok(Applied::Complete), Some(error)) if deleting => {
+            let message = format!(
+                "The {} is being deleted, and waits until its deletion is on record: {error}",
+                D::KIND.as_str()
+            );
+            Applied::Failed(error.reason(), message)
+        }
+        (Err(error), _) | (Ok(Applied::Complete), Some(error)) => failed(error),
+        (Ok(applied), _) => applied.clone(),
     }
 }
 

@@ -242,7 +242,7 @@ pub fn in_effect_one(name: &Name, entry: &Entry<Employee>, directory: &Directory
 pub fn idle(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: Timestamp) -> Option<(Reason, String)> {
     let of = |violation: &Violation| (violation.reason, violation.to_string());
     let employee = match &entry.spec {
-        Ok(_) if entry.meta.deleting => return Some((Reason::Deleted, "The employee is being deleted".to_owned())),
+        Ok(_) if entry.meta.deleting => return Some(verdict::deleted("employee")),
         Ok(employee) => employee,
         Err(violations) => return violations.first().map(of),
     };
@@ -298,7 +298,8 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
     let employee = match &entry.spec {
         Ok(employee) => employee,
         Err(violations) => {
-            return Decision::saying(Standing::Refused(violations.clone()));
+            let refused = Standing::Refused(violations.clone());
+            return Decision::saying(refused.unless_deleted(entry.meta.deleting, "employee"));
         }
     };
     let violations = rules(name, employee, Some(entry.age()), directory, now);
@@ -310,7 +311,8 @@ pub fn decide(name: &Name, entry: &Entry<Employee>, directory: &Directory, now: 
             violations,
             missing(name, employee, directory, now),
             reason(name, employee, directory, now),
-        ),
+        )
+        .unless_deleted(entry.meta.deleting, "employee"),
         default_roles: None,
         further: None,
         status: EmployeeStatus {

@@ -171,7 +171,7 @@ pub fn counts(name: &Name, entry: &Entry<Role>, directory: &Directory) -> bool {
 /// Why the role cannot stand by itself, if so.
 fn flaw(name: &Name, entry: &Entry<Role>, directory: &Directory) -> Option<(Reason, String)> {
     let violation = match &entry.spec {
-        Ok(_) if entry.meta.deleting => return Some((Reason::Deleted, "The role is being deleted".to_owned())),
+        Ok(_) if entry.meta.deleting => return Some(verdict::deleted("role")),
         Ok(role) => taken(name, role, Some(entry.age()), directory).or_else(|| restless(name, role, directory)),
         Err(violations) => violations.first().cloned(),
     };
@@ -204,7 +204,8 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
     let role = match &entry.spec {
         Ok(role) => role,
         Err(violations) => {
-            return Decision::saying(Standing::Refused(violations.clone()));
+            let refused = Standing::Refused(violations.clone());
+            return Decision::saying(refused.unless_deleted(entry.meta.deleting, "role"));
         }
     };
     let mut violations = rules(name, role, Some(entry.age()), directory, now);
@@ -232,7 +233,8 @@ pub fn decide(name: &Name, entry: &Entry<Role>, directory: &Directory, now: Time
             violations,
             missing(name, pending, directory),
             reason(name, role, directory, now),
-        ),
+        )
+        .unless_deleted(entry.meta.deleting, "role"),
         default_roles: None,
         further: None,
         status: status(name, &actions, directory, now),

@@ -266,7 +266,7 @@ pub fn idle(namespace: &str, directory: &Directory, now: Timestamp) -> Option<(R
     };
     let standing = || match &entry.spec {
         Ok(tenant) if !entry.meta.deleting => report::reason(tenant, now),
-        _ => (Reason::Deleted, "The tenant is being deleted".to_owned()),
+        _ => verdict::deleted("tenant"),
     };
     let violation = violations.first().filter(|_| voids(&violations));
     Some(violation.map_or_else(standing, |violation| (violation.reason, violation.to_string())))
@@ -285,7 +285,10 @@ fn expired(tenant: &Tenant, now: Timestamp) -> bool {
 pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Timestamp) -> Decision<TenantStatus> {
     let tenant = match &entry.spec {
         Ok(tenant) => tenant,
-        Err(violations) => return Decision::saying(Standing::Refused(violations.clone())),
+        Err(violations) => {
+            let refused = Standing::Refused(violations.clone());
+            return Decision::saying(refused.unless_deleted(entry.meta.deleting, "tenant"));
+        }
     };
     let violations = rules(name, tenant, directory);
     let void = voids(&violations);
@@ -303,7 +306,8 @@ pub fn decide(name: &Name, entry: &Entry<Tenant>, directory: &Directory, now: Ti
             violations,
             report::missing(tenant, directory),
             report::reason(tenant, now),
-        ),
+        )
+        .unless_deleted(entry.meta.deleting, "tenant"),
         further: report::crowded(tenant, &status),
         status,
         wake_at: [

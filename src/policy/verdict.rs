@@ -80,7 +80,7 @@ reasons! {
     AwaitingConsent: Waiting = "I11",
     /// What follows from the object is being written.
     Progressing: Waiting = "",
-    /// The API server refused what follows from the object.
+    /// The API server refused what follows from the object, or its record in the history.
     ApplyFailed: Trouble = "",
     /// The operator lacks a right that the role or catalogue contains, so it cannot hand it out.
     NotGrantable: Trouble = "P6",
@@ -181,8 +181,8 @@ reasons! {
     Stopped: Ending = "I9",
     /// The session reached its end.
     Expired: Ending = "I8, I9",
-    /// The session ended because its Impersonation was deleted.
-    Deleted: Ending = "I9",
+    /// The object is being deleted; a session has ended because its Impersonation was.
+    Deleted: Ending = "I9, R13",
     /// The session ended because its ground went: the right, the tenant's state, or the mode.
     Withdrawn: Ending = "I9",
     /// The tenant rejected the request for the session.
@@ -307,4 +307,19 @@ impl Standing {
             None => Self::Ready(ready.0, ready.1),
         }
     }
+
+    /// Of an object of that kind that is being deleted nothing else counts any more.
+    #[must_use]
+    pub fn unless_deleted(self, deleting: bool, what: &str) -> Self {
+        if !deleting {
+            return self;
+        }
+        let (reason, message) = deleted(what);
+        Self::Pending(reason, message)
+    }
+}
+
+/// What is said of an object of that kind that is being deleted.
+pub fn deleted(what: &str) -> (Reason, String) {
+    (Reason::Deleted, format!("The {what} is being deleted"))
 }

@@ -353,6 +353,7 @@ fn path(which: &str) -> Result<String> {
         "Pod" => ("/api/v1", "pods"),
         "Event" => ("/api/v1", "events"),
         "ConfigMap" => ("/api/v1", "configmaps"),
+        "ResourceQuota" => ("/api/v1", "resourcequotas"),
         "MutatingWebhookConfiguration" => ("/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations"),
         "ValidatingWebhookConfiguration" => (
             "/apis/admissionregistration.k8s.io/v1",

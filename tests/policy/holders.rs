@@ -193,3 +193,17 @@ fn r9_a_role_that_is_being_deleted_gives_nothing_any_more() {
     world.deleting(Kind::Role, &Name::new("lsp-paris", "team-lead"));
     assert_eq!(world.may(CHAUVELIN, "lsp-paris"), [DOWNLOAD]);
 }
+
+#[test]
+fn r13_what_is_being_deleted_says_that_and_nothing_else() {
+    for (kind, name) in [
+        (Kind::Tenant, "lsp-paris"),
+        (Kind::Role, "team-lead"),
+        (Kind::Employee, "citizen"),
+    ] {
+        let mut world = league();
+        world.deleting(kind, &Name::new("lsp-paris", name));
+        let said = ready(&world.decide(kind, "lsp-paris", name));
+        assert_eq!(said, ("pending", Reason::Deleted), "{kind:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! What gets in the way: nobody leads, a quota is exhausted, the webhook was off, a namespace goes.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{NIGHT, PENDING, on_record};
 use crate::common::cast::Stage;
-use crate::common::rest::{Caller, object};
+use crate::common::rest::{Caller, object, told};
 use crate::common::{PATIENCE, SHORT_LEASE, Wish, World};
 
 /// Gives the Lease to somebody else, or takes it back.
@@ -142,5 +144,104 @@ async fn r13_a_namespace_that_is_deleted_waits_for_the_operator_and_takes_its_re
     stage.world.start_operator()?;
     let gone = |object: Option<&Value>| object.is_none().then_some(());
     held.await_object("Namespace paris-nord", gone).await?;
+    Ok(())
+}
+
+/// Whoever waits for something to go is told what it waits for; what it gave is gone all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn r13_what_waits_because_nothing_can_be_put_on_record_says_so() -> Result<()> {
+    const DUSK: &str = "Role lsp-paris/dusk";
+    const DAWN: &str = "Role lsp-paris/dawn";
+    const TENANT: &str = "Tenant paris-nord/paris-nord";
+    const GIVEN: &str = "rbac.RoleBinding lsp-paris/pimpernel:role:dusk:b";
+    let stage = Stage::set(World::start().await?).await?;
+    for (which, spec) in [
+        (
+            DUSK,
+            "{displayName: Dusk Watch, state: Active, permissions: [{application: acd, permission: skills, actions: [View]}]}",
+        ),
+        (DAWN, "{displayName: Dawn Watch}"),
+        (
+            "Employee lsp-paris/watchman",
+            "{username: watchman@lsp-paris.example, state: Active, primaryRole: dusk}",
+        ),
+    ] {
+        stage.given(which, spec).await?;
+    }
+    let idle = json!({"spec": {"state": "Inactive"}});
+    stage.admin.merge(TENANT, &idle).await?.object()?;
+    for which in [DUSK, DAWN, TENANT] {
+        on_record(&stage, which).await?;
+    }
+    stage
+        .admin
+        .await_object(GIVEN, |object| object.map(drop))
+        .await
+        .context("the right")?;
+    stage.world.stop_operator()?;
+    for namespace in ["lsp-paris", "paris-nord"] {
+        nothing_more_is_stored(&stage, namespace).await?;
+    }
+    for which in [DUSK, TENANT] {
+        stage.admin.delete(which).await?.object()?;
+    }
+    stage.world.start_operator()?;
+    for which in [DUSK, TENANT] {
+        let says = "is being deleted, and waits until its deletion is on record: record";
+        waits(&stage, which, says).await?;
+    }
+    let gone = |object: Option<&Value>| object.is_none().then_some(());
+    stage.admin.await_object(GIVEN, gone).await?;
+    let change = json!({"spec": {"description": "changed"}});
+    stage.admin.merge(DAWN, &change).await?.object()?;
+    waits(&stage, DAWN, "record `lsp-paris/change-").await?;
+    for namespace in ["lsp-paris", "paris-nord"] {
+        let quota = format!("ResourceQuota {namespace}/records");
+        stage.admin.delete(&quota).await?.object()?;
+    }
+    for which in [DUSK, TENANT] {
+        stage.admin.await_object(which, gone).await?;
+        let records = on_record(&stage, which).await?;
+        let last = records.last().context("a record")?;
+        ensure!(last["operation"] == "Delete", "{which}: {last}");
+    }
+    on_record(&stage, DAWN).await?;
+    stage.ready(DAWN).await?;
+    Ok(())
+}
+
+/// A quota that leaves no room for records, once the API server heeds it.
+async fn nothing_more_is_stored(stage: &Stage, namespace: &str) -> Result<()> {
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "records", "namespace": namespace},
+        "spec": {"hard": {"count/changerecords.pimpernel.dev": "0"}}});
+    stage.admin.apply(&quota).await?.object()?;
+    let heeded = |object: Option<&Value>| object?["status"].get("hard").map(drop);
+    let which = format!("ResourceQuota {namespace}/records");
+    stage.admin.await_object(&which, heeded).await
+}
+
+/// That a condition and an Event say what the object waits for, with the words of the API server.
+async fn waits(stage: &Stage, which: &str, says: &str) -> Result<()> {
+    let said = |object: Option<&Value>| {
+        let object = object?;
+        let (ready, reason, message) = told(object, "Ready")?;
+        let all = [says, "quota: records"].iter().all(|words| message.contains(words));
+        let waits = ready == "False" && reason == "ApplyFailed" && all;
+        Some(object["metadata"].clone()).filter(|_| waits)
+    };
+    let found = stage.admin.await_object(which, said).await?;
+    let (namespace, uid) = (found["namespace"].as_str(), found["uid"].as_str());
+    let uid = uid.context("a UID")?;
+    let query = format!("?fieldSelector=involvedObject.uid%3D{uid},reason%3DApplyFailed,type%3DWarning");
+    let began = Instant::now();
+    while stage
+        .admin
+        .list("Event", namespace.unwrap_or_default(), &query)
+        .await?
+        .is_empty()
+    {
+        ensure!(began.elapsed() < PATIENCE, "{which}: no Event tells it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     Ok(())
 }
