@@ -9,7 +9,7 @@ use tracing_subscriber::{Layer as _, fmt};
 
 mod metrics;
 
-pub use metrics::{Metrics, Outcome, Verdict};
+pub use metrics::{Lane, Metrics, Outcome, Verdict};
 
 /// Why nothing can be logged.
 #[derive(Debug, thiserror::Error)]

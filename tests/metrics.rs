@@ -27,6 +27,7 @@ fn exported() -> Result<BTreeMap<String, String>> {
         Some(Reason::RoleNotReady),
     );
     metrics.reviewed(Kind::Role, Verdict::Allowed, Duration::ZERO);
+    metrics.count_waiting(|_| 1);
     metrics.open_sessions(1);
     metrics.session_ended(Reason::Expired, SignedDuration::ZERO);
     metrics.leader(true);

@@ -7,7 +7,7 @@ use super::queue::Queue;
 use super::rights::Told;
 use super::witness::Witness;
 use crate::policy::{Directory, Key, Kind, Settings};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Lane, Metrics};
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::Recorder;
@@ -115,6 +115,15 @@ impl Context {
         } else {
             &self.others
         }
+    }
+
+    /// How many objects are due or being looked at.
+    pub fn waiting(&self, lane: Lane) -> usize {
+        let queue = match lane {
+            Lane::Sessions => &self.sessions,
+            Lane::Others => &self.others,
+        };
+        self.clock.now().map_or(0, |now| queue.pending(now))
     }
 
     /// Has those looked at soon, if this process leads.

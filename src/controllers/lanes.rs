@@ -22,6 +22,13 @@ const OVERDUE: Duration = Duration::from_secs(10);
 /// Works as the leader until `shutdown`, and returns when the last look is over. Sessions come before anything else.
 pub async fn run(context: Arc<Context>, shutdown: watch::Receiver<bool>) {
     let Some(now) = context.clock.now() else { return };
+    let counted = Arc::downgrade(&context);
+    let waiting = move |lane| {
+        counted
+            .upgrade()
+            .map_or(0, |context: Arc<Context>| context.waiting(lane))
+    };
+    context.metrics.count_waiting(waiting);
     context.lead(now, |kind| kind == Kind::Impersonation);
     let sessions = tokio::spawn(lane(context.clone(), Kind::Impersonation, SESSIONS, shutdown.clone()));
     let _ = tokio::time::timeout(OVERDUE, drained(&context)).await;

@@ -36,6 +36,11 @@ macro_rules! words {
     };
 }
 
+mod waiting;
+
+pub use waiting::Lane;
+use waiting::Waiting;
+
 words! {
     /// How a reconcile ended.
     Outcome {
@@ -114,6 +119,7 @@ pub struct Metrics {
     series: Series,
     /// The objects that are not Ready.
     unready: Arc<Mutex<HashMap<Key, Reason>>>,
+    waiting: Waiting,
 }
 
 #[derive(Clone)]
@@ -159,10 +165,14 @@ impl Metrics {
             registration_intact: Family::default(),
             registration_changes: Counter::default(),
         };
+        let waiting = Waiting::default();
+        let mut registry = series.registered();
+        registry.register_collector(Box::new(waiting.clone()));
         Self {
-            registry: Arc::new(series.registered()),
+            registry: Arc::new(registry),
             series,
             unready: Arc::default(),
+            waiting,
         }
     }
 
@@ -189,6 +199,11 @@ impl Metrics {
             .deadline_lateness
             .get_or_create(&KindLabel { kind })
             .observe(late.as_secs_f64().max(0.0));
+    }
+
+    /// From here on what waits in a lane is counted in that way, when somebody asks.
+    pub fn count_waiting(&self, count: impl Fn(Lane) -> usize + Send + Sync + 'static) {
+        self.waiting.count(count);
     }
 
     /// The webhook has answered.

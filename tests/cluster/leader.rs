@@ -24,6 +24,11 @@ async fn a_second_process_writes_nothing_until_the_first_is_killed_or_told_to_st
     let standby = world.another_operator()?;
     change(&world, "Marguerite").await?;
     assert_eq!(metric(&standby, "pimpernel_leader")?, Some(0.0));
+    let queues = (
+        world.metric("pimpernel_queue_depth")?,
+        metric(&standby, "pimpernel_queue_depth")?,
+    );
+    assert!(queues.0.is_some() && queues.1.is_none(), "the leader alone: {queues:?}");
     let looks = metric(&standby, "pimpernel_reconciles_total")?.unwrap_or_default();
     assert!(looks == 0.0, "it looked at {looks} objects while another process leads");
     audit::quiet(world.plane())?;

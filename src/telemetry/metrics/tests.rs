@@ -14,6 +14,7 @@ fn every_series_is_exported_under_its_name() {
     let metrics = Metrics::new();
     metrics.reconciled(Kind::Role, Outcome::Done, Duration::from_millis(20));
     metrics.reviewed(Kind::Employee, Verdict::Refused, Duration::from_micros(300));
+    metrics.count_waiting(|lane| if lane == Lane::Sessions { 7 } else { 0 });
     metrics.open_sessions(3);
     metrics.session_ended(Reason::Expired, SignedDuration::from_millis(700));
     metrics.leader(true);
@@ -27,6 +28,8 @@ fn every_series_is_exported_under_its_name() {
         r#"pimpernel_reconcile_duration_seconds_bucket{le="0.025",kind="Role"} 1"#,
         r#"pimpernel_webhook_requests_total{kind="Employee",verdict="refused"} 1"#,
         r#"pimpernel_webhook_duration_seconds_bucket{le="0.001"} 1"#,
+        r#"pimpernel_queue_depth{lane="sessions"} 7"#,
+        r#"pimpernel_queue_depth{lane="others"} 0"#,
         "pimpernel_open_sessions{} 3",
         r#"pimpernel_session_endings_total{reason="Expired"} 1"#,
         r#"pimpernel_session_end_lateness_seconds_bucket{le="0.5"} 0"#,
@@ -49,7 +52,7 @@ fn every_series_is_exported_under_its_name() {
 #[test]
 fn a_gauge_that_was_never_set_is_absent() {
     let text = exported(&Metrics::new());
-    for name in ["leader", "open_sessions", "clock_skew", "expiry", "intact"] {
+    for name in ["leader", "queue", "open_sessions", "clock_skew", "expiry", "intact"] {
         assert!(!text.contains(name), "{name} in:\n{text}");
     }
 }
