@@ -14,7 +14,10 @@ use kube::runtime::events::Recorder;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+
+/// How many Events may be on their way at once for which nobody waits.
+const UNAWAITED: usize = 16;
 
 /// The directory as others may use it.
 #[derive(Clone)]
@@ -60,6 +63,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// For Events.
     pub recorder: Recorder,
+    /// Lets Events be on their way for which nobody waits.
+    pub unawaited: Arc<Semaphore>,
     leading: AtomicBool,
     snapshot: watch::Sender<Snapshot>,
 }
@@ -81,6 +86,7 @@ impl Context {
             others: Queue::default(),
             metrics,
             recorder,
+            unawaited: Arc::new(Semaphore::new(UNAWAITED)),
             leading: AtomicBool::new(false),
             snapshot: watch::Sender::new(Snapshot {
                 directory,

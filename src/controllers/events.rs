@@ -10,7 +10,7 @@ use crate::policy::ledger::{Noted, Record};
 use crate::policy::{Key, Reason};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::{Event, EventType, Recorder};
 
 /// Tells what became different between two statuses, if it is worth an Event.
 pub async fn tell<S: Status>(key: &Key, uid: &str, (previous, status): (&S, &S), context: &Context) {
@@ -34,8 +34,7 @@ pub async fn tell<S: Status>(key: &Key, uid: &str, (previous, status): (&S, &S),
     if let Some(news) = status.news()
         && previous.news().is_none_or(|before| before.reason != news.reason)
     {
-        let told = (EventType::Normal, news.reason.as_str(), Some(news.message.as_str()));
-        publish(key, uid, told, context).await;
+        announce(key, uid, news, context);
     }
     let wrong = |status: &S| {
         let bad = |condition: &&Condition| condition.type_ == "Stalled" || failing(condition);
@@ -105,16 +104,32 @@ fn failing(condition: &Condition) -> bool {
 }
 
 async fn publish(key: &Key, uid: &str, told: (EventType, &str, Option<&str>), context: &Context) {
+    publish_for(reference(key, uid), told, "Reconcile", context).await;
+}
+
+/// Tells good news, for which nothing waits that may take a right from somebody. Of too much at once the rest is left out.
+fn announce(key: &Key, uid: &str, news: &Condition, context: &Context) {
+    let Ok(permit) = context.unawaited.clone().try_acquire_owned() else {
+        return;
+    };
+    let told = event((EventType::Normal, &news.reason, Some(&news.message)), "Reconcile");
+    let (object, recorder) = (reference(key, uid), context.recorder.clone());
+    tokio::spawn(async move {
+        send(&told, object, &recorder).await;
+        drop(permit);
+    });
+}
+
+fn reference(key: &Key, uid: &str) -> ObjectReference {
     let namespace = (!key.name.namespace.is_empty()).then(|| key.name.namespace.to_string());
-    let reference = ObjectReference {
+    ObjectReference {
         api_version: Some(format!("{GROUP}/{VERSION}")),
         kind: Some(key.kind.as_str().to_owned()),
         name: Some(key.name.name.to_string()),
         namespace,
         uid: Some(uid.to_owned()),
         ..ObjectReference::default()
-    };
-    publish_for(reference, told, "Reconcile", context).await;
+    }
 }
 
 /// Warns of an object that is not of our kinds. Nothing is told while this process does not lead. `action`: what is done; what is
@@ -129,21 +144,22 @@ pub async fn warn(object: ObjectReference, (reason, action): (Reason, &str), not
     .await;
 }
 
-async fn publish_for(
-    object: ObjectReference,
-    (type_, reason, note): (EventType, &str, Option<&str>),
-    action: &str,
-    context: &Context,
-) {
-    let note = note.map(|note| note.chars().take(1000).collect());
-    let event = Event {
+async fn publish_for(object: ObjectReference, told: (EventType, &str, Option<&str>), action: &str, context: &Context) {
+    send(&event(told, action), object, &context.recorder).await;
+}
+
+fn event((type_, reason, note): (EventType, &str, Option<&str>), action: &str) -> Event {
+    Event {
         type_,
         reason: reason.to_owned(),
-        note,
+        note: note.map(|note| note.chars().take(1000).collect()),
         action: action.to_owned(),
         secondary: None,
-    };
-    if let Err(error) = context.recorder.publish(&event, &object).await {
+    }
+}
+
+async fn send(event: &Event, object: ObjectReference, recorder: &Recorder) {
+    if let Err(error) = recorder.publish(event, &object).await {
         let (kind, name) = (object.kind, object.name);
         tracing::debug!(kind, name, %error, "an Event could not be written");
     }

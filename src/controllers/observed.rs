@@ -125,7 +125,9 @@ impl Observed {
         {
             return false;
         }
-        let mut follows = held.pending.is_some() || held.deleted.is_some();
+        // A version that only a status of ours made is no reason to try again what is paused.
+        let changed = known.get(&held.uid).is_none_or(|(_, was)| *was != held);
+        let mut follows = changed && (held.pending.is_some() || held.deleted.is_some());
         for (_, other) in known.values_mut().filter(|(_, other)| other.uid != held.uid) {
             other.gone = true;
             follows = true;
@@ -200,5 +202,31 @@ impl Inner {
                 self.owned.remove(owner);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Kind;
+
+    #[test]
+    fn r13_a_version_that_only_a_status_of_ours_made_is_no_reason_to_try_a_record_again() {
+        let (observed, key) = (Observed::default(), Key::new(Kind::Role, Name::new("lsp", "valet")));
+        let held = Held {
+            uid: "1792".into(),
+            pending: Some("a note".into()),
+            ..Held::default()
+        };
+        assert!(observed.held(&key, 1, held.clone()));
+        assert!(
+            !observed.held(&key, 2, held.clone()),
+            "it would not be paused after a failure"
+        );
+        let another = Held {
+            pending: Some("another note".into()),
+            ..held
+        };
+        assert!(observed.held(&key, 3, another));
     }
 }

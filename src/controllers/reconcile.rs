@@ -66,8 +66,8 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error
         events::departed(key, Some(&entry.meta.uid), stored, now, context).await;
     }
     let kept = history::keep(key, (&directory, now), context).await;
-    let on_record = [stored.as_ref().err(), kept.as_ref().err()];
-    let told = outcome::<D>(&applied, on_record, entry.meta.deleting);
+    let hindered = stored.as_ref().err().or(kept.as_ref().err());
+    let told = outcome::<D>(&applied, hindered, entry.meta.deleting);
     context.metrics.stands(key, unready(&decision.standing, &told));
     let counts = report::<D>(key, &entry, &decision, (&told, now), context).await?;
     let applied = applied?;
@@ -84,10 +84,12 @@ async fn step<D: Declared>(key: &Key, context: &Context) -> Result<Looked, Error
 }
 
 /// What came of it, for the conditions: that rights could not be written or withdrawn comes before that something could not be
-/// put on record, for which an object that is being deleted waits.
-fn outcome<D: Declared>(applied: &Result<Applied, Error>, on_record: [Option<&Error>; 2], deleting: bool) -> Applied {
+/// put on record, for which an object that is being deleted waits. What keeps all of them from it, or is over in a moment, is
+/// told of none that does not wait.
+fn outcome<D: Declared>(applied: &Result<Applied, Error>, hindered: Option<&Error>, deleting: bool) -> Applied {
     let failed = |error: &Error| Applied::Failed(error.reason(), error.to_string());
-    match (applied, on_record.into_iter().flatten().next()) {
+    let hindered = hindered.filter(|error| deleting || !matches!(error, Error::NoKey | Error::Contended));
+    match (applied, hindered) {
         (Ok(Applied::Complete), Some(error)) if deleting => {
             let message = format!(
                 "The {} is being deleted, and waits until its deletion is on record: {error}",
