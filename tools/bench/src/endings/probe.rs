@@ -15,8 +15,10 @@ use crate::cluster::{Cluster, client, now};
 
 /// How often each credential is used: oftener than the API server forgets that it was good, which is after 10 s.
 const PACE: Duration = Duration::from_secs(1);
-/// How long before the end it begins, and how long after it goes on.
-const AROUND: SignedDuration = SignedDuration::from_secs(60);
+/// How long before the end it begins, so that it goes on while the bare deletions are measured.
+const BEFORE: SignedDuration = SignedDuration::from_secs(240);
+/// How long after the end it goes on.
+const AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// What one of them has seen.
 pub struct Seen {
@@ -58,11 +60,11 @@ async fn inside(cluster: &Cluster, session: &Impersonation) -> Result<Client> {
 }
 
 async fn use_it(user: &Client, tenant: &str, (end, apart): (Timestamp, Duration)) -> Result<Seen> {
-    let before = Duration::try_from(end.duration_since(now()) - AROUND).unwrap_or_default();
+    let before = Duration::try_from(end.duration_since(now()) - BEFORE).unwrap_or_default();
     tokio::time::sleep(before + apart).await;
     let path = format!("/apis/pimpernel.dev/v1alpha1/namespaces/{tenant}/tenants/{tenant}");
     let (mut accepted, mut requests) = (None, 0);
-    while now() < end + AROUND {
+    while now() < end + AFTER {
         let request = http::Request::get(&path).body(kube::client::Body::empty())?;
         let code = user.send(request).await?.status().as_u16();
         requests += 1;
