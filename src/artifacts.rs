@@ -45,8 +45,8 @@ pub const GENERATED: [&str; 7] = [
     kustomize::FOLDER,
 ];
 
-/// What the operator needs besides to remove records.
-const RETENTION: &str = "rbac/optional/history-retention.yaml";
+/// Where the rights are that the operator needs only for what it does when it is told to, one file for each.
+const OPTIONAL: &str = "rbac/optional/";
 
 /// The catalogues that come with Pimpernel, by file name.
 pub const CATALOGS: &[(&str, &str)] = &[
@@ -95,7 +95,7 @@ pub fn files() -> Result<BTreeMap<String, String>, Error> {
         );
     }
     files.insert("rbac/catalog-readers.yaml".to_owned(), readers()?);
-    files.insert(RETENTION.to_owned(), retention()?);
+    files.extend(optional()?);
     files.extend(chart::files(&files)?);
     files.extend(kustomize::files(&files)?);
     files.insert("docs/api.md".to_owned(), reference::page());
@@ -128,11 +128,20 @@ fn readers() -> Result<String, Error> {
     role_and_binding(path, (name, &[rule]), everybody)
 }
 
-/// What the operator needs besides to remove records that are older than is kept.
-fn retention() -> Result<String, Error> {
-    let (path, name) = (RETENTION, "pimpernel-operator:history-retention");
-    let rule = Rule::new(api::GROUP, "changerecords", &["delete"]);
-    role_and_binding(path, (name, &[rule]), user())
+/// What the operator needs besides to remove records that are older than is kept, and to ask who reads the metrics.
+fn optional() -> Result<BTreeMap<String, String>, Error> {
+    let retention = vec![Rule::new(api::GROUP, "changerecords", &["delete"])];
+    let reviews = vec![
+        Rule::new("authentication.k8s.io", "tokenreviews", &["create"]),
+        Rule::new("authorization.k8s.io", "subjectaccessreviews", &["create"]),
+    ];
+    let files = [("history-retention", retention), ("metrics-reviews", reviews)];
+    let file = |(name, rules): (&str, Vec<Rule>)| {
+        let (path, role) = (format!("{OPTIONAL}{name}.yaml"), format!("{OPERATOR}:{name}"));
+        let text = role_and_binding(&path, (&role, &rules), user())?;
+        Ok((path, text))
+    };
+    files.into_iter().map(file).collect()
 }
 
 fn read(name: &'static str, text: &str) -> Result<Catalog, Error> {

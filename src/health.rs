@@ -1,9 +1,10 @@
 //! Answers the questions of the platform: alive, ready, and the metrics.
 //!
-//! Leaves to others when a gate opens. A process that answers at all is alive; it is ready when every gate that was
-//! declared is open.
+//! Leaves to others when a gate opens, and who may read the metrics where that is asked ([`readers`]). A process that answers
+//! at all is alive; it is ready when every gate that was declared is open.
 
 pub mod asked;
+pub mod readers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -106,11 +107,11 @@ impl Readiness {
     }
 }
 
-/// Serves `/healthz`, `/readyz` and `/metrics` until `shutdown` is true (or its sender is gone).
+/// Serves `/healthz`, `/readyz` and what is `besides`, until `shutdown` is true (or its sender is gone).
 pub async fn serve(
     listen: SocketAddr,
     readiness: Readiness,
-    registry: Arc<Registry>,
+    besides: Router,
     mut shutdown: watch::Receiver<bool>,
 ) -> Result<(), Error> {
     let failed = |error| Error::Serve(listen, error);
@@ -122,7 +123,7 @@ pub async fn serve(
         .handle(handle.clone())
         .first_request_timeout(TIMEOUT);
     server.http_builder().http1().header_read_timeout(TIMEOUT);
-    let serving = server.serve(router(readiness, registry).into_make_service());
+    let serving = server.serve(router(readiness).merge(besides).into_make_service());
     tokio::pin!(serving);
     tokio::select! {
         ended = &mut serving => return ended.map_err(failed),
@@ -132,11 +133,15 @@ pub async fn serve(
     serving.await.map_err(failed)
 }
 
-fn router(readiness: Readiness, registry: Arc<Registry>) -> Router {
+/// `/metrics`, for whoever comes.
+pub fn metrics(registry: Arc<Registry>) -> Router {
+    Router::new().route("/metrics", get(exported).with_state(registry))
+}
+
+fn router(readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz).with_state(readiness))
-        .route("/metrics", get(metrics).with_state(registry))
 }
 
 async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
@@ -147,7 +152,7 @@ async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
     (StatusCode::SERVICE_UNAVAILABLE, lines)
 }
 
-async fn metrics(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
+async fn exported(State(registry): State<Arc<Registry>>) -> impl IntoResponse {
     let mut exported = String::new();
     match text::encode(&mut exported, &registry) {
         Ok(()) => (StatusCode::OK, [(CONTENT_TYPE, OPEN_METRICS)], exported),
@@ -174,7 +179,7 @@ mod tests {
     use crate::telemetry::Metrics;
 
     async fn asked(readiness: &Readiness, path: &str) -> (StatusCode, String, String) {
-        let router = router(readiness.clone(), Metrics::new().registry());
+        let router = router(readiness.clone()).merge(metrics(Metrics::new().registry()));
         let answer = router
             .oneshot(Request::get(path).body(Body::empty()).unwrap())
             .await
@@ -232,13 +237,12 @@ mod tests {
         let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = occupied.local_addr().unwrap();
         let (shutdown, asked) = watch::channel(false);
-        let registry = Metrics::new().registry();
-        let failed = serve(address, Readiness::of([]), registry.clone(), asked.clone())
+        let failed = serve(address, Readiness::of([]), Router::new(), asked.clone())
             .await
             .unwrap_err();
         assert!(failed.to_string().contains(&address.to_string()));
         shutdown.send_replace(true);
-        serve("127.0.0.1:0".parse().unwrap(), Readiness::of([]), registry, asked)
+        serve("127.0.0.1:0".parse().unwrap(), Readiness::of([]), Router::new(), asked)
             .await
             .unwrap();
     }

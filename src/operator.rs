@@ -75,9 +75,13 @@ struct Run {
     /// Where the webhook listens.
     #[arg(long, default_value = "127.0.0.1:9443")]
     webhook_listen: SocketAddr,
-    /// Where /healthz, /readyz and /metrics are answered.
+    /// Where /healthz and /readyz are answered, and /metrics unless --metrics-listen says where.
     #[arg(long, default_value = "127.0.0.1:8080")]
     http_listen: SocketAddr,
+    /// Where /metrics is answered over TLS, with the webhook's certificate, to those alone who may: each request brings a token
+    /// of the cluster, whose user needs verb `get` on the nonResourceURL `/metrics`. Absent: to everybody, on --http-listen.
+    #[arg(long, requires = "webhook_url")]
+    metrics_listen: Option<SocketAddr>,
     /// The operator's own namespace. It must exist.
     #[arg(long, default_value = OPERATOR_NAMESPACE)]
     namespace: String,
@@ -177,7 +181,7 @@ struct Parts {
     term: Term,
     /// For what every process writes: certificate and registration.
     client: Client,
-    /// For the Lease: a renewal repeated late is worse than one that fails.
+    /// For the Lease, where a renewal repeated late is worse than one that fails, and for whoever waits for an answer.
     impatient: Client,
 }
 
@@ -242,8 +246,11 @@ impl Parts {
     }
 
     async fn health(self: Arc<Self>, stopped: watch::Receiver<bool>) -> Result<()> {
-        let registry = self.context.metrics.registry();
-        Ok(health::serve(self.run.http_listen, self.readiness.clone(), registry, stopped).await?)
+        let besides = match self.run.metrics_listen {
+            Some(_) => axum::Router::new(),
+            None => health::metrics(self.context.metrics.registry()),
+        };
+        Ok(health::serve(self.run.http_listen, self.readiness.clone(), besides, stopped).await?)
     }
 
     /// Competes for the Lease, works while it is held, and gives it back when the work is over.

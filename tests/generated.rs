@@ -29,6 +29,28 @@ fn generated_files_equal_what_the_code_generates() {
     }
 }
 
+#[test]
+fn every_right_that_is_optional_is_in_the_table_of_rights_and_with_the_flag_that_needs_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).expect(file);
+    let (table, flags) = (read("SECURITY.md"), read("README.md"));
+    for file in fs::read_dir(root.join("rbac/optional")).expect("a folder") {
+        let link = format!(
+            "(rbac/optional/{})",
+            file.expect("a file").file_name().to_string_lossy()
+        );
+        let row = table
+            .lines()
+            .find(|line| line.starts_with("| cluster, if you choose |") && line.contains(&link));
+        let flag = row.expect(&link).split('`').find(|word| word.starts_with("--"));
+        let flag = format!("| `{}` |", flag.expect("a row without a flag"));
+        let told = flags
+            .lines()
+            .any(|line| line.starts_with(&flag) && line.contains(&link));
+        assert!(told, "README.md does not say by {flag} that {link} is needed");
+    }
+}
+
 /// The text of every Rust file under `folder`.
 #[expect(clippy::expect_used, reason = "a test: what is not there fails it")]
 fn sources(folder: &Path) -> String {

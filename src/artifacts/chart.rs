@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Error, RETENTION, Registrar, operator, yaml};
+use super::{Error, OPTIONAL, Registrar, operator, yaml};
 use crate::policy::history::Employees;
 use crate::webhook::configuration;
 use crate::webhook::policies::POLICIES;
@@ -32,8 +32,10 @@ pub fn files(others: &BTreeMap<String, String>) -> Result<BTreeMap<String, Strin
     for (name, text) in POLICIES {
         files.insert(format!("{FOLDER}/policies/{name}.yaml"), text.to_owned());
     }
-    if let Some(text) = others.get(RETENTION) {
-        files.insert(format!("{FOLDER}/rbac/history-retention.yaml"), text.clone());
+    for (path, text) in others {
+        if let Some(name) = path.strip_prefix(OPTIONAL) {
+            files.insert(format!("{FOLDER}/rbac/{name}"), text.clone());
+        }
     }
     files.insert(format!("{FOLDER}/rbac/operator.yaml"), operator(Registrar::Chart)?);
     files.insert("charts/pimpernel/README.md".to_owned(), values::page());

@@ -11,7 +11,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Error, OPERATOR, OPERATOR_NAMESPACE, SESSIONS_NAMESPACE, chart, user, yaml};
+use super::{Error, OPERATOR, OPERATOR_NAMESPACE, OPTIONAL, SESSIONS_NAMESPACE, chart, user, yaml};
 use crate::api;
 use crate::policy::history::Employees;
 use crate::webhook::configuration;
@@ -28,10 +28,14 @@ const SERVICE: &str = "pimpernel-webhook";
 
 /// The files, by path. `others` are those of the repository, the chart's among them.
 pub fn files(others: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Error> {
+    let optional = |path: &str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        others.contains_key(&format!("{OPTIONAL}{name}"))
+    };
     let joined = |folder: &str| {
         let texts = others
             .iter()
-            .filter(|(path, _)| path.starts_with(folder) && !path.ends_with("-retention.yaml"));
+            .filter(|(path, _)| path.starts_with(folder) && !optional(path));
         texts.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n")
     };
     let subjects = |subject: Subject| yaml(FOLDER, &[[subject]]);

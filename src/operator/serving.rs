@@ -1,8 +1,8 @@
-//! Serves the webhook, and keeps its certificate and registration as they should be. What is registered is left to
-//! [`crate::webhook`].
+//! Serves the webhook, and beside it the metrics where their readers are asked who they are, and keeps certificate and
+//! registration as they should be. What is registered is left to [`crate::webhook`].
 
 use super::Parts;
-use crate::health::Gate;
+use crate::health::{self, Gate};
 use crate::webhook::certificates::{Certificates, Issued, given};
 use crate::webhook::registration::lookout::{self, Seen};
 use crate::webhook::registration::{self, Registration};
@@ -55,12 +55,23 @@ impl Parts {
             self.run.webhook_listen,
             served.clone(),
             router(self.reviewer()),
-            stopped,
+            stopped.clone(),
         );
+        let reading = self.metrics(&served, stopped);
         tokio::select! {
-            served = serving => Ok(served?),
+            served = async { tokio::try_join!(serving, reading) } => Ok(served.map(|_| ())?),
             kept = self.keep((&source, &registration), issued, &served, seen) => kept,
         }
+    }
+
+    /// Serves the metrics as the webhook is, if their readers are to be asked who they are.
+    async fn metrics(&self, served: &RustlsConfig, stopped: watch::Receiver<bool>) -> Result<(), tls::Error> {
+        let Some(listen) = self.run.metrics_listen else {
+            return Ok(());
+        };
+        let metrics = health::metrics(self.context.metrics.registry());
+        let guarded = health::readers::guarded(metrics, self.impatient.clone());
+        tls::serve(listen, served.clone(), guarded, stopped).await
     }
 
     /// Keeps certificate and registration, until something fails for good.

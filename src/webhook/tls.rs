@@ -1,4 +1,4 @@
-//! Serves the webhook over TLS: which protocols and certificate, how long a slow client is borne, how serving ends.
+//! Serves the webhook, and whatever else presents its certificate, over TLS: which protocols and certificate, how long a slow client is borne, how serving ends.
 //!
 //! Leaves to others what is answered (the router) and where the certificate comes from ([`super::certificates`]).
 
@@ -38,7 +38,7 @@ const PARTING: Duration = Duration::from_secs(1);
 /// How long requests under way may take to finish after shutdown was asked for. The API server waits 5 s for a review.
 const GRACE: Duration = Duration::from_secs(6);
 
-/// Why the webhook cannot be served.
+/// Why nothing can be served.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The certificate or its key is no PEM.
@@ -48,7 +48,7 @@ pub enum Error {
     #[error("the certificate cannot be used: {0}")]
     Tls(#[from] rustls::Error),
     /// The address cannot be listened on, or serving failed.
-    #[error("the webhook cannot be served on `{0}`: {1}")]
+    #[error("serving over TLS on `{0}` failed: {1}")]
     Serve(SocketAddr, #[source] io::Error),
 }
 
@@ -101,9 +101,7 @@ async fn serve_on(
         .http1_only()
         .handle(handle.clone())
         .first_request_timeout(FIRST_REQUEST_TIMEOUT)
-        .accept_error_handler(
-            |peer, error| tracing::debug!(?peer, %error, "a connection to the webhook came to nothing"),
-        );
+        .accept_error_handler(|peer, error| tracing::debug!(?peer, %error, "a connection over TLS came to nothing"));
     server.http_builder().http1().header_read_timeout(IDLE_TIMEOUT);
     let leaving = shutdown.clone();
     let router = router.layer(map_response(move |response| {

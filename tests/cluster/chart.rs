@@ -22,6 +22,8 @@ mod described;
 mod gitops;
 #[path = "chart/least.rs"]
 mod least;
+#[path = "chart/metrics.rs"]
+mod metrics;
 #[path = "chart/plain.rs"]
 mod plain;
 #[path = "chart/registration.rs"]

@@ -16,7 +16,7 @@ pub const NAMESPACE: &str = "pimpernel-system";
 /// The name of the Deployment and of the account.
 const OPERATOR: &str = "pimpernel-operator";
 /// What is not the chart's to say where no pod is: where to listen, and how to log.
-const OF_THE_POD: [&str; 3] = ["--webhook-listen", "--http-listen", "--log-format"];
+const OF_THE_POD: [&str; 4] = ["--webhook-listen", "--http-listen", "--metrics-listen", "--log-format"];
 
 /// A chart that is installed by one Helm.
 pub struct Release {
@@ -24,6 +24,7 @@ pub struct Release {
     helm: PathBuf,
     webhook: u16,
     said: String,
+    metrics: u16,
     _turn: Turn,
 }
 
@@ -36,6 +37,7 @@ impl Release {
             helm: helm.to_path_buf(),
             webhook: port::free()?,
             said: String::new(),
+            metrics: port::free()?,
             _turn: turn,
         };
         release.said = release.helm(&["install", "pimpernel", &chart(), "--create-namespace", &release.url()])?;
@@ -72,6 +74,11 @@ impl Release {
         &self.plane
     }
 
+    /// Where its operator answers /metrics to those who may read them, if that is asked.
+    pub fn metrics_port(&self) -> u16 {
+        self.metrics
+    }
+
     /// Runs kubectl as the administrator and gives its stdout.
     pub fn kubectl(&self, args: &[&str]) -> Result<String> {
         self.plane.kubectl_output(self.plane.admin(), args)
@@ -99,7 +106,14 @@ impl Release {
         let token = of_release(&["create", "token", OPERATOR, "--duration=1h"])?;
         let mut options = OperatorOptions::new(env!("CARGO_BIN_EXE_pimpernel-operator"));
         options.webhook = false;
-        options.args = args.into_iter().skip(1).filter(|arg| !of_the_pod(arg)).collect();
+        if args.iter().any(|arg| arg.starts_with("--metrics-listen=")) {
+            options
+                .args
+                .push(format!("--metrics-listen=127.0.0.1:{}", self.metrics));
+        }
+        options
+            .args
+            .extend(args.into_iter().skip(1).filter(|arg| !of_the_pod(arg)));
         options
             .args
             .push(format!("--webhook-listen=127.0.0.1:{}", self.webhook));

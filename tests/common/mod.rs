@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod refused;
 pub mod rest;
 mod rights;
+pub mod secured;
 pub mod session;
 pub mod splitter;
 pub mod state;

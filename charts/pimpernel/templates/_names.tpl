@@ -26,6 +26,11 @@ pimpernel-webhook-serving
 {{- end }}
 {{- end }}
 
+{{/* The port at which the metrics are. */}}
+{{- define "pimpernel.metricsPort" -}}
+{{ ternary "metrics" "http" .Values.metrics.authenticate }}
+{{- end }}
+
 {{- define "pimpernel.image" -}}
 {{- with .Values.image -}}
 {{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}

@@ -174,9 +174,13 @@ fn objects_for_cert_manager_and_prometheus_are_what_these_define() -> Result<()>
         &[
             "webhook.certManager.issuerRef.kind=ClusterIssuer",
             "webhook.certManager.issuerRef.name=ours",
+            "metrics.authenticate=true",
         ],
-    ];
-    is_taken(&plane, &rendered(helm, &given.concat())?)?;
+    ]
+    .concat();
+    is_taken(&plane, &rendered(helm, &given)?)?;
+    let by_secret = [&given[..], &["serviceMonitor.tokenSecret=prometheus"]].concat();
+    is_taken(&plane, &rendered(helm, &by_secret)?)?;
     for object in objects.iter_mut().filter(of_others) {
         object["spec"]["misspelt"] = serde_json::json!(1);
         let refused = is_taken(&plane, std::slice::from_ref(object))

@@ -20,7 +20,7 @@ const CERTIFICATES: [&[&str]; 3] = [
 /// Whether the operator brings catalogues.
 const CATALOGUES: [&[&str]; 2] = [&[], &["catalog.bring=none", "catalog.rights=false"]];
 /// Whatever else can be switched on and is known to every cluster.
-const ALL: [&str; 1] = ["networkPolicy.create=true"];
+const ALL: [&str; 2] = ["networkPolicy.create=true", "metrics.authenticate=true"];
 
 /// Every way in which certificate and catalogues can be chosen.
 pub fn combinations() -> Vec<Vec<&'static str>> {

@@ -1,23 +1,16 @@
 //! Straight at the webhook's port, as somebody in the same network could: it answers with an error or hangs up, and goes on
 //! answering the API server meanwhile.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::Write;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::ByteString;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::{Value, json};
 
 use super::goes_on;
 use crate::common::cast::Stage;
+use crate::common::secured::{Secured, exchange, status_and_body};
 
-/// How long an answer may take to come, generously.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How many who never finish what they began.
 const SLOW: usize = 200;
 
@@ -35,12 +28,7 @@ pub async fn attacked(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-struct Port {
-    number: u16,
-    trust: RootCertStore,
-}
-
-type Tls = StreamOwned<ClientConnection, TcpStream>;
+struct Port(Secured);
 
 impl Port {
     async fn of(stage: &Stage) -> Result<Self> {
@@ -50,42 +38,7 @@ impl Port {
             .await?
             .object()?;
         let bundle: ByteString = serde_json::from_value(registered["webhooks"][0]["clientConfig"]["caBundle"].clone())?;
-        let mut trust = RootCertStore::empty();
-        for authority in CertificateDer::pem_slice_iter(&bundle.0) {
-            trust.add(authority?)?;
-        }
-        Ok(Self {
-            number: stage.world.webhook_port(),
-            trust,
-        })
-    }
-
-    fn connect(&self) -> Result<TcpStream> {
-        let stream = TcpStream::connect(("127.0.0.1", self.number))?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(stream)
-    }
-
-    fn secured(&self, protocols: &[&[u8]]) -> Result<Tls> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(self.trust.clone())
-            .with_no_client_auth();
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        let name = ServerName::try_from("127.0.0.1")?;
-        let connection = ClientConnection::new(Arc::new(config), name)?;
-        Ok(StreamOwned::new(connection, self.connect()?))
-    }
-
-    /// Sends bytes and gives what comes back until the other side hangs up.
-    fn exchange(mut stream: impl Read + Write, sent: &[u8]) -> Vec<u8> {
-        // That it hangs up while it is being written to is an answer too.
-        let _ = stream.write_all(sent).and_then(|()| stream.flush());
-        let mut answer = vec![];
-        let _ = stream.read_to_end(&mut answer);
-        answer
+        Ok(Self(Secured::new(stage.world.webhook_port(), &bundle.0)?))
     }
 
     fn post(&self, path: &str, body: &[u8]) -> Result<(u16, Vec<u8>)> {
@@ -93,26 +46,26 @@ impl Port {
             "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        let answer = Self::exchange(self.secured(&[])?, &[head.as_bytes(), body].concat());
+        let answer = exchange(self.0.secured(&[])?, &[head.as_bytes(), body].concat());
         status_and_body(&answer)
     }
 
     fn without_tls(&self) -> Result<()> {
         let request = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
         for sent in [&request[..], &vec![0; 1 << 20][..], &[0x16, 3, 1, 0xff, 0xff, 1]] {
-            let answer = Self::exchange(self.connect()?, sent);
+            let answer = exchange(self.0.connect()?, sent);
             ensure!(!answer.starts_with(b"HTTP/1.1 2"), "it speaks without TLS");
         }
         Ok(())
     }
 
     fn with_other_protocols(&self) -> Result<()> {
-        let preface = Self::exchange(
-            self.secured(&[])?,
+        let preface = exchange(
+            self.0.secured(&[])?,
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
         );
         ensure!(!preface.starts_with(b"HTTP/1.1 2"), "it takes HTTP/2");
-        let mut other = self.secured(&[b"h2"])?;
+        let mut other = self.0.secured(&[b"h2"])?;
         ensure!(
             other.write_all(b"x").and_then(|()| other.flush()).is_err(),
             "it agrees on HTTP/2"
@@ -125,7 +78,7 @@ impl Port {
             "POST /validate HTTP/1.1\r\nhost: x\r\ncontent-length: 99999999999999999999\r\n\r\n".to_owned(),
             "POST /validate HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\nffffffffffffffffff\r\n".to_owned(),
         ] {
-            let answer = Self::exchange(self.secured(&[])?, sent.as_bytes());
+            let answer = exchange(self.0.secured(&[])?, sent.as_bytes());
             let known: String = sent.chars().take(60).collect();
             ensure!(!answer.starts_with(b"HTTP/1.1 2"), "it answers {known}");
         }
@@ -191,14 +144,14 @@ impl Port {
         let mut slow: Vec<Box<dyn Write>> = vec![];
         for number in 0..SLOW {
             match number % 4 {
-                0 => slow.push(Box::new(self.connect()?)),
+                0 => slow.push(Box::new(self.0.connect()?)),
                 1 => {
-                    let mut stream = self.connect()?;
+                    let mut stream = self.0.connect()?;
                     stream.write_all(&[0x16, 3, 1, 2])?;
                     slow.push(Box::new(stream));
                 }
                 kind => {
-                    let mut stream = self.secured(&[])?;
+                    let mut stream = self.0.secured(&[])?;
                     let begun: &[u8] = if kind == 2 {
                         b"POST /validate HTTP/1.1\r\nhost: x\r\na: "
                     } else {
@@ -214,16 +167,6 @@ impl Port {
         }
         Ok(slow)
     }
-}
-
-fn status_and_body(answer: &[u8]) -> Result<(u16, Vec<u8>)> {
-    let end = answer
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .context("no head")?;
-    let head = std::str::from_utf8(&answer[..end])?;
-    let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok((status, answer[end + 4..].to_vec()))
 }
 
 /// A review of a role that is written, with some fields changed or, by null, left out.
