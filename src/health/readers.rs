@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, CONNECTION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -87,11 +87,15 @@ async fn admitted(State(readers): State<Arc<Readers>>, request: Request, next: N
         Some(token) => readers.judge(token).await,
         None => Verdict::NoToken,
     };
-    match verdict.refusal() {
-        None => next.run(request).await,
-        Some(refusal @ (StatusCode::UNAUTHORIZED, _)) => ([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response(),
-        Some(refusal) => refusal.into_response(),
+    let Some(refusal) = verdict.refusal() else {
+        return next.run(request).await;
+    };
+    // Strangers keep no connection.
+    let parting = [(CONNECTION, "close")];
+    if refusal.0 == StatusCode::UNAUTHORIZED {
+        return (parting, [(WWW_AUTHENTICATE, "Bearer")], refusal).into_response();
     }
+    (parting, refusal).into_response()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -123,6 +123,8 @@ async fn read(router: &Router, authorization: &str) -> (u16, String) {
         .unwrap();
     let challenged = answer.headers().contains_key(WWW_AUTHENTICATE);
     assert_eq!(challenged, answer.status() == StatusCode::UNAUTHORIZED);
+    let parted = answer.headers().contains_key(CONNECTION);
+    assert_eq!(parted, !answer.status().is_success(), "strangers keep no connection");
     let status = answer.status().as_u16();
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())
