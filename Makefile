@@ -6,6 +6,10 @@ DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 LAUNCHER := $(RELEASE)/pimpernel-launcher
 OPERATOR := $(RELEASE)/pimpernel-operator
 
+# Wherever the sources and those of the crates lie, the same become the same bytes.
+REMAPPED := --remap-path-prefix=$(CURDIR)=/pimpernel --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=/cargo
+programs image bench: export RUSTFLAGS := $(RUSTFLAGS) $(REMAPPED)
+
 .PHONY: help
 help: ## tells what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

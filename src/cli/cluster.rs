@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::{Api, ListParams, PostParams};
 use kube::client::Body;
-use kube::config::{self, KubeConfigOptions, Kubeconfig};
+use kube::config::{self, AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::core::{
     ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope, ObjectList, Request, Status, TypeMeta,
     request,
@@ -54,6 +54,12 @@ pub struct Access {
     /// The user to act as, if you may impersonate users.
     #[arg(long = "as", value_name = "USER")]
     user: Option<String>,
+    /// A group to act as a member of; may be repeated.
+    #[arg(long = "as-group", value_name = "GROUP", requires = "user")]
+    groups: Vec<String>,
+    /// The UID to act as.
+    #[arg(long = "as-uid", value_name = "UID", requires = "user")]
+    uid: Option<String>,
 }
 
 /// A cluster that can be asked.
@@ -129,16 +135,24 @@ impl Access {
             context: None,
             kubeconfig: Some(kubeconfig),
             user: None,
+            groups: vec![],
+            uid: None,
         }
     }
 
     /// Finds the cluster. Nothing is sent yet.
     pub async fn connect(&self) -> Result<Cluster> {
         let mut config = self.config().await.context("the cluster cannot be found")?;
-        if let Some(user) = &self.user {
-            config.auth_info.impersonate = Some(user.clone());
-        }
+        self.act(&mut config.auth_info);
         Cluster::of(config)
+    }
+
+    fn act(&self, auth: &mut AuthInfo) {
+        if self.user.is_some() {
+            auth.impersonate.clone_from(&self.user);
+            auth.impersonate_uid.clone_from(&self.uid);
+            auth.impersonate_groups = (!self.groups.is_empty()).then(|| self.groups.clone());
+        }
     }
 
     /// Whether somebody else is to be acted as than whom the kubeconfig is for.
@@ -351,5 +365,20 @@ mod tests {
         );
         assert_eq!(text(r#"299 - "a \"b\" c\\d""#).as_deref(), Some(r#"a "b" c\d"#));
         assert_eq!(text("299 - none"), None);
+    }
+
+    #[test]
+    fn somebody_else_is_acted_as_with_their_groups_and_uid() {
+        let access = Access {
+            user: Some("percy".to_owned()),
+            groups: vec!["league".to_owned()],
+            uid: Some("1792".to_owned()),
+            ..Access::of(PathBuf::new())
+        };
+        let mut auth = AuthInfo::default();
+        access.act(&mut auth);
+        assert_eq!(auth.impersonate.as_deref(), Some("percy"));
+        assert_eq!(auth.impersonate_groups, Some(vec!["league".to_owned()]));
+        assert_eq!(auth.impersonate_uid.as_deref(), Some("1792"));
     }
 }

@@ -57,6 +57,8 @@ fn every_command_has_the_flags_of_kubectl_for_where_it_looks() {
             ("--context <CONTEXT>", *reach != Reach::Nowhere),
             ("--kubeconfig <FILE>", *reach != Reach::Nowhere),
             ("--as <USER>", *reach != Reach::Nowhere),
+            ("--as-group <GROUP>", *reach != Reach::Nowhere),
+            ("--as-uid <UID>", *reach != Reach::Nowhere),
             (
                 "-n, --namespace <NAMESPACE>",
                 matches!(reach, Reach::Namespace | Reach::Everywhere),
@@ -141,6 +143,11 @@ fn a_flag_that_would_be_ignored_and_a_name_that_is_empty_are_refused() {
         text(&output.stderr).contains("`kubectl pimpernel stop NAME -n TENANT --as USER`"),
         "{output:?}"
     );
+    for flag in ["--as-group league", "--as-uid 1792"] {
+        let output = runs(&format!("sessions {flag}"));
+        assert_eq!(code(&output), 2, "{flag}");
+        assert!(text(&output.stderr).contains("--as <USER>"), "{output:?}");
+    }
     for words in [
         ["approve", ""],
         ["reject", ""],

@@ -242,6 +242,9 @@ async fn i9_a_session_is_entered_used_and_stopped_from_inside_and_nothing_is_lef
         "pimpernel sessions -A --as marguerite@lsp.example",
     )?;
     ensure!(everywhere.code == 1, "--as is heeded");
+    let as_one = "pimpernel sessions -A --as marguerite@lsp.example --as-group system:masters";
+    let everywhere = admin.runs_with(stage.world.plane().admin(), as_one)?;
+    ensure!(everywhere.code == 0, "--as-group is heeded: {}", everywhere.stderr);
     let everywhere = admin.runs_with(stage.world.plane().admin(), "pimpernel sessions -A")?;
     ensure!(everywhere.stdout.contains("marguerite-"), "{}", everywhere.stderr);
     conventions::are_kept(&admin)?;
