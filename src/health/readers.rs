@@ -30,7 +30,7 @@ use tokio::time::{Instant, timeout};
 const REMEMBERED: Duration = Duration::from_mins(1);
 /// How many answers are remembered.
 const MOST: usize = 1024;
-/// About how many tokens the API server is asked at once, whoever sends how many.
+/// About how many tokens the API server is asked at once, whoever sends how many; and one more of those who could read.
 const AT_ONCE: usize = 4;
 /// How long somebody waits until their token's turn comes, and then for the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -77,6 +77,7 @@ pub fn guarded(router: Router, client: Client) -> Router {
         client,
         memory: Mutex::default(),
         asking: Semaphore::new(AT_ONCE),
+        returning: Semaphore::new(1),
         failed: AtomicBool::new(false),
     };
     router.layer(from_fn_with_state(Arc::new(readers), admitted))
@@ -108,6 +109,8 @@ struct Readers {
     client: Client,
     memory: Mutex<Memory>,
     asking: Semaphore,
+    /// For those who could read when they were last asked about, so that they do not wait behind strangers.
+    returning: Semaphore,
     /// Whether the last question failed: that is said once, and not to everybody who asks anew.
     failed: AtomicBool,
 }
@@ -118,7 +121,9 @@ impl Readers {
         if let Some(known) = self.memory().recall(key, Instant::now()) {
             return known;
         }
-        let Ok(Ok(_turn)) = timeout(PATIENCE, self.asking.acquire()).await else {
+        let returns = self.memory().could_read(key);
+        let turns = if returns { &self.returning } else { &self.asking };
+        let Ok(Ok(_turn)) = timeout(PATIENCE, turns.acquire()).await else {
             return Verdict::NotAsked;
         };
         let now = Instant::now();
@@ -205,11 +210,17 @@ impl Memory {
         (now < *until).then_some(*verdict)
     }
 
+    /// Whether they could read when they were last asked about.
+    fn could_read(&self, key: Key) -> bool {
+        self.0.get(&key).is_some_and(|(verdict, _)| *verdict == Verdict::Reads)
+    }
+
     /// Keeps an answer to what was asked at `now`. When there is no room, the one goes that counts the shortest: refusals
     /// first, so that nobody who may read is forgotten for many who may not.
     fn keep(&mut self, key: Key, verdict: Verdict, now: Instant) {
         if self.0.len() >= MOST {
-            self.0.retain(|_, (_, until)| now < *until);
+            self.0
+                .retain(|_, (verdict, until)| *verdict == Verdict::Reads || now < *until);
         }
         if self.0.len() >= MOST {
             let least = self
