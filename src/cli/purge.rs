@@ -21,7 +21,7 @@ use std::io::{IsTerminal as _, Write as _};
 /// What is typed to go on.
 const WORD: &str = "purge";
 /// What stays.
-const STAYS: &str = "what stays: the namespaces, and in the operator's its Secrets; what `helm uninstall` or `kubectl delete -f rbac/` takes away; and without the chart, the ClusterRoles `pimpernel-reader` and `pimpernel-metrics-reader`, and those of `rbac/optional/`";
+const STAYS: &str = "what stays: the namespaces, and in the operator's its Secrets; what `helm uninstall` or `kubectl delete -f rbac/` takes away; and without the chart, the ClusterRoles `pimpernel-reader` and `pimpernel-metrics-reader`, those of `rbac/optional/`, and a ClusterRoleBinding `pimpernel-metrics-reader` that somebody made";
 
 /// Take Pimpernel out of the cluster: the rights that follow from our objects, then the objects, then their definitions.
 ///

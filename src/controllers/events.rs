@@ -107,7 +107,7 @@ async fn publish(key: &Key, uid: &str, told: (EventType, &str, Option<&str>), co
     publish_for(reference(key, uid), told, "Reconcile", context).await;
 }
 
-/// Tells good news, for which nothing waits that may take a right from somebody. Of too much at once the rest is left out.
+/// Tells good news without waiting for it, so that no withdrawal waits either. Of too much at once the rest is left out.
 fn announce(key: &Key, uid: &str, news: &Condition, context: &Context) {
     let Ok(permit) = context.unawaited.clone().try_acquire_owned() else {
         return;

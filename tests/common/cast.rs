@@ -131,6 +131,21 @@ impl Stage {
             .await
     }
 
+    /// Waits for an Event of that reason about the object of that UID, and gives it.
+    pub async fn event(&self, namespace: &str, uid: &str, reason: &str) -> Result<Value> {
+        let query = format!("?fieldSelector=involvedObject.uid%3D{uid},reason%3D{reason}");
+        let began = Instant::now();
+        loop {
+            let events = self.admin.list("Event", namespace, &query).await?;
+            if let Some(event) = events.into_iter().next() {
+                return Ok(event);
+            }
+            ensure!(began.elapsed() < PATIENCE, "no Event says of {uid}: {reason}");
+            // As in `Caller::await_object`: an Event is asked for, not watched.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Applies an object as the administrator and waits until it has been judged.
     pub async fn given(&self, which: &str, spec: &str) -> Result<Value> {
         self.admin.apply(&object(which, spec)).await?.object()?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use pimpernel_launcher::wait;
@@ -44,7 +43,7 @@ impl<'a> Ending<'a> {
 
     /// The same without the metric, which only the process has that ended the session.
     pub async fn told_by_objects(&self, stage: &Stage) -> Result<Value> {
-        let event = self.event(stage).await?;
+        let event = stage.event(self.namespace, self.uid, self.reason).await?;
         let message = event["message"].as_str().unwrap_or_default();
         ensure!(
             event["type"] == "Normal" && event["involvedObject"]["kind"] == "Impersonation" && !message.is_empty(),
@@ -59,22 +58,8 @@ impl<'a> Ending<'a> {
         Ok(record)
     }
 
-    async fn event(&self, stage: &Stage) -> Result<Value> {
-        let (uid, reason) = (self.uid, self.reason);
-        let query = format!("?fieldSelector=involvedObject.uid%3D{uid},reason%3D{reason}");
-        let began = Instant::now();
-        loop {
-            let events = stage.admin.list("Event", self.namespace, &query).await?;
-            if let Some(event) = events.into_iter().next() {
-                return Ok(event);
-            }
-            ensure!(began.elapsed() < PATIENCE, "no Event says of {uid}: {reason}");
-            // As in `Caller::await_object`: an Event is asked for, not watched.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    fn counted(&self, world: &World) -> Result<()> {
+    /// Waits until the process that runs has counted it.
+    pub fn counted(&self, world: &World) -> Result<()> {
         let process = world.operator_pid()?;
         let least = {
             let mut seen = world.endings.lock().unwrap_or_else(PoisonError::into_inner);

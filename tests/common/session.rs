@@ -183,7 +183,7 @@ impl Session {
     /// the Impersonation.
     pub async fn ended(&self, stage: &Stage, reason: &str) -> Result<Value> {
         let over = self.ended_by_another(stage, reason).await?;
-        self.ending(reason).told(stage).await?;
+        self.ending(reason).counted(&stage.world)?;
         Ok(over)
     }
 

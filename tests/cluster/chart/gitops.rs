@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use pimpernel_launcher::{assets, repository, wait};
 use serde_json::{Value, json};
 
-use super::plain::{beside_the_base, documents, kustomized};
+use super::plain::{beside_a_tenant, documents, overlaid};
 use super::schemas::define;
 use super::settings::is_taken;
 use super::{bundles, find};
@@ -103,14 +103,9 @@ spec: {displayName: Agent}
 fn argo_cd_asks_before_it_takes_a_tenant_or_its_namespace_away_and_for_nothing_else() -> Result<()> {
     let application = read("argocd/tenants.yaml")?;
     let patches = &find(&application, "Application", "tenants")?["spec"]["source"]["kustomize"]["patches"];
-    let folder = beside_the_base("argocd")?;
-    let settings = json!({"resources": ["all.yaml"], "patches": patches});
-    fs::write(folder.join("overlay/all.yaml"), TENANTS)?;
-    fs::write(
-        folder.join("overlay/kustomization.yaml"),
-        serde_yaml::to_string(&settings)?,
-    )?;
-    let objects = kustomized(&folder.join("overlay"))?;
+    let folder = beside_a_tenant("argocd", TENANTS)?;
+    let settings = json!({"resources": ["../tenant"], "patches": patches});
+    let objects = overlaid(&folder, &serde_yaml::to_string(&settings)?)?;
     ensure!(objects.len() == 3, "{objects:?}");
     for mut wanted in documents(TENANTS)? {
         if wanted["kind"] != "Role" {
@@ -163,6 +158,5 @@ fn argo_cd_that_applies_the_chart_with_force_takes_no_trust_away_and_nothing_dif
         operator.log_end()
     );
     ensure!(as_argo("diff").is_err(), "what differs is not told");
-    ensure!(operator.terminate()?.success(), "it failed:\n{}", operator.log_end());
-    Ok(())
+    super::had_its_rights(&operator)
 }

@@ -12,7 +12,7 @@ use super::numbers_alike;
 use crate::common::chart::{control_plane, rendered};
 
 /// A folder of a test's own, with a copy of `config/` in it.
-pub fn beside_the_base(name: &str) -> Result<PathBuf> {
+fn beside_the_base(name: &str) -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("kustomize").join(name);
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -28,7 +28,7 @@ pub fn beside_the_base(name: &str) -> Result<PathBuf> {
 }
 
 /// The same with a folder `tenant` in it, which has these objects.
-fn beside_a_tenant(name: &str, objects: &str) -> Result<PathBuf> {
+pub fn beside_a_tenant(name: &str, objects: &str) -> Result<PathBuf> {
     let folder = beside_the_base(name)?;
     fs::create_dir(folder.join("tenant"))?;
     fs::write(folder.join("tenant/all.yaml"), objects)?;
@@ -37,7 +37,7 @@ fn beside_a_tenant(name: &str, objects: &str) -> Result<PathBuf> {
 }
 
 /// What its overlay comes to with these settings.
-fn overlaid(folder: &Path, settings: &str) -> Result<Vec<Value>> {
+pub fn overlaid(folder: &Path, settings: &str) -> Result<Vec<Value>> {
     let overlay = folder.join("overlay");
     fs::write(overlay.join("kustomization.yaml"), settings)?;
     kustomized(&overlay)

@@ -1,7 +1,5 @@
 //! What gets in the way: nobody leads, a quota is exhausted, the webhook was off, a namespace goes.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams};
@@ -231,17 +229,8 @@ async fn waits(stage: &Stage, which: &str, says: &str) -> Result<()> {
     };
     let found = stage.admin.await_object(which, said).await?;
     let (namespace, uid) = (found["namespace"].as_str(), found["uid"].as_str());
-    let uid = uid.context("a UID")?;
-    let query = format!("?fieldSelector=involvedObject.uid%3D{uid},reason%3DApplyFailed,type%3DWarning");
-    let began = Instant::now();
-    while stage
-        .admin
-        .list("Event", namespace.unwrap_or_default(), &query)
-        .await?
-        .is_empty()
-    {
-        ensure!(began.elapsed() < PATIENCE, "{which}: no Event tells it");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let (namespace, uid) = (namespace.unwrap_or_default(), uid.context("a UID")?);
+    let event = stage.event(namespace, uid, "ApplyFailed").await?;
+    ensure!(event["type"] == "Warning", "{which}: {event}");
     Ok(())
 }

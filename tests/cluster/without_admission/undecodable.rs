@@ -99,16 +99,8 @@ const LETS_NO_STATUS_IN: [&str; 6] = [
 async fn told_by_an_event(object: &Value, stage: &Stage) -> Result<String> {
     let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
     let uid = object["metadata"]["uid"].as_str().context("a UID")?;
-    let query = format!("?fieldSelector=involvedObject.uid%3D{uid},reason%3DInvalidSpec");
-    let began = Instant::now();
-    loop {
-        let events = stage.admin.list("Event", namespace, &query).await?;
-        if let Some(message) = events.first().and_then(|event| event["message"].as_str()) {
-            return Ok(message.to_owned());
-        }
-        ensure!(began.elapsed() < PATIENCE, "no Event says that it cannot be read");
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    let event = stage.event(namespace, uid, "InvalidSpec").await?;
+    Ok(event["message"].as_str().context("a message")?.to_owned())
 }
 
 #[tokio::test]

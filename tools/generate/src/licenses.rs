@@ -15,8 +15,9 @@ const PREAMBLE: &str = "# Licences
 Generated from what Cargo builds with. Pimpernel itself is under Apache-2.0: see `LICENSE`. These crates of others are in its
 programs for Linux, or wrote code for them while they were built. The text of each licence is in the crate's source.
 
-Besides them there is Rust's standard library (MIT OR Apache-2.0). An image has, unchanged, the libraries that the operator
-loads, of the system on which it was packed: glibc (LGPL-2.1-or-later) and libgcc (GPL-3.0-or-later WITH GCC-exception-3.1).
+Besides them there is Rust's standard library (MIT OR Apache-2.0). An image of `make image` has, unchanged, the libraries
+that the operator loads, of the system on which it was packed: glibc (LGPL-2.1-or-later) and libgcc (GPL-3.0-or-later WITH
+GCC-exception-3.1); one of the Dockerfile has what its base has.
 
 | crate | version | licence |
 |---|---|---|

@@ -1,5 +1,5 @@
-//! An image without a container engine: a program, the few libraries that it needs, their licences and nothing else, as an
-//! archive that containerd, Docker and tools for registries read.
+//! An image without a container engine: a program, the few libraries that it needs, the list of licences and nothing else, as
+//! an archive that containerd, Docker and tools for registries read.
 //!
 //! The archive is an OCI image layout; `manifest.json` in it is what `docker load` looks for. The same program, libraries and
 //! settings give the same bytes.
