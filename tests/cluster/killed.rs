@@ -101,7 +101,10 @@ async fn end(stage: &Stage, session: &Session, cut: Option<Cut>) -> Result<()> {
     // Whatever the next operator found out anew would be later.
     stage.world.proxy()?.date_ahead(SignedDuration::from_secs(2));
     die(stage, cut).await?;
-    let over = session.ended(stage, "Stopped").await?;
+    let over = match cut {
+        None => session.ended(stage, "Stopped").await?,
+        Some(_) => session.over(stage, "Stopped").await?,
+    };
     let records = stage.admin.list("ChangeRecord", "lsp-paris", "").await?;
     let of_it: Vec<&Value> = records
         .iter()

@@ -36,19 +36,24 @@ impl<'a> Ending<'a> {
 
     /// Waits until an Event, a record and the metric tell it. Gives the record, as [`on_record`] does.
     pub async fn told(&self, stage: &Stage) -> Result<Value> {
-        let record = self.told_by_objects(stage).await?;
+        self.announced(stage).await?;
         self.counted(&stage.world)?;
-        Ok(record)
+        self.recorded(stage).await
     }
 
-    /// The same without the metric, which only the process has that ended the session.
-    pub async fn told_by_objects(&self, stage: &Stage) -> Result<Value> {
+    /// Waits until an Event tells it. There is none if the process died between the status and that.
+    pub async fn announced(&self, stage: &Stage) -> Result<()> {
         let event = stage.event(self.namespace, self.uid, self.reason).await?;
         let message = event["message"].as_str().unwrap_or_default();
         ensure!(
             event["type"] == "Normal" && event["involvedObject"]["kind"] == "Impersonation" && !message.is_empty(),
             "{event}"
         );
+        Ok(())
+    }
+
+    /// Waits until a record tells it, and gives that as [`on_record`] does.
+    pub async fn recorded(&self, stage: &Stage) -> Result<Value> {
         let record = on_record(self.namespace, self.uid, stage).await?;
         ensure!(
             record["operation"] == "End" && record["status.endReason"] == *self.reason,
@@ -58,7 +63,7 @@ impl<'a> Ending<'a> {
         Ok(record)
     }
 
-    /// Waits until the process that runs has counted it.
+    /// Waits until the process that runs has counted it, which that one alone has that ended the session.
     pub fn counted(&self, world: &World) -> Result<()> {
         let process = world.operator_pid()?;
         let least = {

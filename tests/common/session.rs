@@ -189,6 +189,13 @@ impl Session {
 
     /// The same of a session that another process than the one which runs now has ended, which alone has counted it.
     pub async fn ended_by_another(&self, stage: &Stage, reason: &str) -> Result<Value> {
+        let over = self.over(stage, reason).await?;
+        self.ending(reason).announced(stage).await?;
+        Ok(over)
+    }
+
+    /// The same, whenever the process died that ended it.
+    pub async fn over(&self, stage: &Stage, reason: &str) -> Result<Value> {
         let over = stage.says(&self.which, "Active", "False", reason).await?;
         let ready = super::rest::told(&over, "Ready").context("Ready")?;
         ensure!(
@@ -204,7 +211,7 @@ impl Session {
         ensure!(at <= self.end, "it ended at {at}, after its end {}", self.end);
         ensure!(over["status"].get("banner").is_none(), "the banner is still shown");
         self.gives_nothing(stage).await?;
-        let record = self.ending(reason).told_by_objects(stage).await?;
+        let record = self.ending(reason).recorded(stage).await?;
         ensure!(
             record["status.endTime"] == over["status"]["endTime"],
             "the record has another end: {record}"
