@@ -4,7 +4,7 @@ use super::{Person, said};
 use crate::common::cast::{CHAUVELIN, MARGUERITE, Stage};
 use crate::common::rest::{Caller, name_of, object, refused};
 use crate::common::session::Session;
-use crate::common::{SHORT_LEASE, Wish, World, eventually_may};
+use crate::common::{World, eventually_may};
 use anyhow::{Context, Result, ensure};
 use jiff::SignedDuration;
 use pimpernel_launcher::Operator;
@@ -64,11 +64,7 @@ async fn past(stage: &Stage, session: &Value) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r4_i9_what_was_saved_as_manifests_comes_back_and_no_session_with_it() -> Result<()> {
-    let wish = Wish {
-        args: &SHORT_LEASE,
-        ..Wish::default()
-    };
-    let stage = Stage::set(World::of(wish).await?).await?;
+    let stage = Stage::set(World::start().await?).await?;
     let now = stage.admin.get("Namespace default").await?.date.context("a date")?;
     let end = now + SignedDuration::from_mins(40);
     let session = object(
