@@ -6,11 +6,11 @@ use crate::common::endings::Ending;
 use crate::common::library;
 use crate::common::rest::{Answer, Caller, object, told};
 use crate::common::session::Session;
-use crate::common::{PATIENCE, SESSIONS, SHORT_LEASE, Wish, World};
+use crate::common::{SESSIONS, SHORT_LEASE, Wish, World};
 use anyhow::{Context, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[path = "consent/again.rs"]
 mod again;
@@ -38,12 +38,7 @@ async fn demanding(world: World) -> Result<(Stage, Caller)> {
 
 /// Waits until the API server heeds somebody's right on consents.
 async fn allowed(caller: &Caller, verb: &str) -> Result<()> {
-    let began = Instant::now();
-    while !caller.may(verb, CONSENTS, "lsp-paris").await? {
-        ensure!(began.elapsed() < PATIENCE, "no right to {verb} consents");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(())
+    caller.until_may((verb, CONSENTS, "lsp-paris"), true).await
 }
 
 fn consent(name: &str, session: &Value, decision: &str, by: &str) -> Value {

@@ -79,10 +79,7 @@ impl Case {
         goes_on(number, stage).await?;
         self.gives_nothing(&stored, stage).await?;
         if self.mended["spec"] != self.wrong["spec"] {
-            admin.delete(&which).await?.object()?;
-            admin
-                .await_object(&which, |object| object.is_none().then_some(()))
-                .await?;
+            stage.removed(&which).await?;
             admin.apply(&self.mended).await?.object().context("the mended one")?;
             stage.ready(&which).await.context("the mended one")?;
             if let Some(right) = &self.gives {
@@ -90,10 +87,7 @@ impl Case {
             }
         }
         if which.starts_with("Impersonation ") {
-            admin.delete(&which).await?.object()?;
-            admin
-                .await_object(&which, |object| object.is_none().then_some(()))
-                .await?;
+            stage.removed(&which).await?;
         }
         Ok(())
     }

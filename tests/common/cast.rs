@@ -70,18 +70,8 @@ impl Stage {
 
     /// Waits until a user is allowed something: what gives a right is Ready a moment before the API server heeds it.
     pub async fn allowed(&self, user: &str, verb: &str, resource: &str, namespace: &str) -> Result<()> {
-        self.may(user, (verb, resource, namespace), true).await
-    }
-
-    async fn may(&self, user: &str, (verb, resource, namespace): (&str, &str, &str), wanted: bool) -> Result<()> {
-        let asked = Instant::now();
-        while self.caller(user).may(verb, resource, namespace).await? != wanted {
-            let what = format!("`{user}` to be allowed `{verb}` on `{resource}` in `{namespace}`: {wanted}");
-            ensure!(asked.elapsed() < PATIENCE, "waited {} s for {what}", PATIENCE.as_secs());
-            // A review is an answer of the moment and cannot be watched.
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        Ok(())
+        let heeded = self.caller(user).until_may((verb, resource, namespace), true);
+        heeded.await.with_context(|| user.to_owned())
     }
 
     /// A namespace, made if it is not there.
@@ -156,8 +146,6 @@ impl Stage {
     pub async fn removed(&self, which: &str) -> Result<()> {
         let answer = self.admin.delete(which).await?;
         ensure!(answer.granted(), "{which}: {}", answer.message());
-        self.admin
-            .await_object(which, |object| object.is_none().then_some(()))
-            .await
+        self.admin.gone(which).await
     }
 }

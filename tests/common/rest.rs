@@ -237,6 +237,23 @@ impl Caller {
         Ok((ended.status.success(), String::from_utf8_lossy(&written).into_owned()))
     }
 
+    /// Waits until they may do that, or may not: what gives a right is Ready a moment before the API server heeds it.
+    pub async fn until_may(&self, (verb, resource, namespace): (&str, &str, &str), wanted: bool) -> Result<()> {
+        let asked = std::time::Instant::now();
+        while self.may(verb, resource, namespace).await? != wanted {
+            let what = format!("to be allowed `{verb}` on `{resource}` in `{namespace}`: {wanted}");
+            ensure!(asked.elapsed() < PATIENCE, "waited {} s {what}", PATIENCE.as_secs());
+            // A review is an answer of the moment and cannot be watched.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    /// Waits until an object is gone.
+    pub async fn gone(&self, which: &str) -> Result<()> {
+        self.await_object(which, |object| object.is_none().then_some(())).await
+    }
+
     /// Asks for an object until it is as `wanted`, for [`PATIENCE`] at most.
     pub async fn await_object<T>(&self, which: &str, wanted: impl Fn(Option<&Value>) -> Option<T>) -> Result<T> {
         let asked = std::time::Instant::now();

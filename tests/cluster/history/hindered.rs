@@ -140,8 +140,7 @@ async fn r13_a_namespace_that_is_deleted_waits_for_the_operator_and_takes_its_re
     let deleting = |object: Option<&Value>| object?["metadata"].get("deletionTimestamp").map(drop);
     held.await_object("Tenant paris-nord/paris-nord", deleting).await?;
     stage.world.start_operator()?;
-    let gone = |object: Option<&Value>| object.is_none().then_some(());
-    held.await_object("Namespace paris-nord", gone).await?;
+    held.gone("Namespace paris-nord").await?;
     Ok(())
 }
 
@@ -188,8 +187,7 @@ async fn r13_what_waits_because_nothing_can_be_put_on_record_says_so() -> Result
         let says = "is being deleted, and waits until its deletion is on record: record";
         waits(&stage, which, says).await?;
     }
-    let gone = |object: Option<&Value>| object.is_none().then_some(());
-    stage.admin.await_object(GIVEN, gone).await?;
+    stage.admin.gone(GIVEN).await?;
     let change = json!({"spec": {"description": "changed"}});
     stage.admin.merge(DAWN, &change).await?.object()?;
     waits(&stage, DAWN, "record `lsp-paris/change-").await?;
@@ -198,7 +196,7 @@ async fn r13_what_waits_because_nothing_can_be_put_on_record_says_so() -> Result
         stage.admin.delete(&quota).await?.object()?;
     }
     for which in [DUSK, TENANT] {
-        stage.admin.await_object(which, gone).await?;
+        stage.admin.gone(which).await?;
         let records = on_record(&stage, which).await?;
         let last = records.last().context("a record")?;
         ensure!(last["operation"] == "Delete", "{which}: {last}");

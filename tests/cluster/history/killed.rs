@@ -102,10 +102,7 @@ async fn gone(stage: &Stage, number: usize, moment: Moment) -> Result<()> {
     stage.world.proxy()?.cut_off(Call::is_of_history, number, moment);
     stage.admin.delete(&which).await?.object()?;
     die(stage).await?;
-    stage
-        .admin
-        .await_object(&which, |object| object.is_none().then_some(()))
-        .await?;
+    stage.admin.gone(&which).await?;
     let records = recorded(stage, &which).await?;
     let operations: Vec<&Value> = records.iter().map(|record| &record["operation"]).collect();
     ensure!(operations == ["Create", "Delete"], "{records:#?}");
